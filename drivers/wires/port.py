@@ -1,0 +1,78 @@
+"""The owner of one port: a queue with two lanes and one task that carries exchanges one after another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from drivers.errors import WireClosed
+
+T = TypeVar("T")
+Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
+
+
+class Port:
+    """Runs exchanges one at a time, the stop lane first.
+
+    ``run`` gives the exchange's result or raises its error. Cancelling the caller never cancels the exchange: it
+    goes on to its own end (reply or deadline) and its result is dropped. The exchange must bound its own duration.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._stops: deque[Job] = deque()
+        self._jobs: deque[Job] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._owner: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Take ownership. Idempotent."""
+        if self._owner is None:
+            self._owner = asyncio.get_running_loop().create_task(self._own(), name=f"port {self.url}")
+
+    async def run(self, exchange: Callable[[], Awaitable[T]], *, stop: bool = False) -> T:
+        if self._owner is None:
+            raise WireClosed(self.url, "exchanging", "the port is not open")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        (self._stops if stop else self._jobs).append((exchange, done))
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        return await done
+
+    async def stop(self) -> None:
+        """End after the exchange under way; what still waits fails with WireClosed. Idempotent."""
+        owner, self._owner = self._owner, None
+        if owner is None:
+            return
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        await owner
+
+    async def _own(self) -> None:
+        loop = asyncio.get_running_loop()
+        me = asyncio.current_task()
+        while self._owner is me:
+            if self._stops:
+                exchange, done = self._stops.popleft()
+            elif self._jobs:
+                exchange, done = self._jobs.popleft()
+            else:
+                self._wake = loop.create_future()
+                await self._wake
+                self._wake = None
+                continue
+            try:
+                result = await exchange()
+            except Exception as error:
+                if not done.done():
+                    done.set_exception(error)
+            else:
+                if not done.done():
+                    done.set_result(result)
+        for _, done in (*self._stops, *self._jobs):
+            if not done.done():
+                done.set_exception(WireClosed(self.url, "waiting for the wire", "the port was closed"))
+        self._stops.clear()
+        self._jobs.clear()

@@ -1,0 +1,41 @@
+"""What every test is held to: a leaked asyncio task or an unclosed transport fails the test that leaked it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "project", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("project")
+
+
+def _is_async(item: pytest.Item) -> bool:
+    return inspect.iscoroutinefunction(getattr(item, "obj", None))
+
+
+@pytest.fixture(autouse=True)
+async def _no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """After an async test no task but its own may be left."""
+    yield
+    if not _is_async(request.node):
+        return
+    me = asyncio.current_task()
+    for _ in range(3):  # callbacks of transports that were just closed
+        await asyncio.sleep(0)
+    leaked = [task.get_name() for task in asyncio.all_tasks() if task is not me and not task.done()]
+    assert not leaked, f"the test left tasks running: {leaked}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Collect what the test left behind while it is still the culprit: what is unclosed warns, and warnings fail."""
+    if _is_async(item):
+        gc.collect()
+        gc.collect()  # the far end of what the first pass closed
