@@ -1,0 +1,1 @@
+"""Tables and fits the plant is made of; PROVENANCE.md says where each comes from."""
