@@ -50,17 +50,35 @@ class Wire(Protocol):
 
 
 class LineWire(Wire, Protocol):
-    """Text lines. ``device`` and ``doing`` only name the caller in errors."""
+    """Text lines. ``device`` and ``doing`` only name the caller in errors.
 
-    async def query(self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False) -> str:
+    ``pause_s`` is the quiet time that the device needs after this exchange before the next one.
+    """
+
+    async def query(
+        self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
+    ) -> str:
         """Send one line and give the one line that answers it, without its terminator.
 
         Raises WireTimeout, WireClosed, FrameError (not text, or longer than the wire allows).
         """
         ...
 
-    async def send(self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False) -> None:
+    async def send(
+        self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
+    ) -> None:
         """Send one line that has no answer. Raises WireTimeout (the peer does not take it), WireClosed."""
+        ...
+
+    def recognise(self, question: str, answer: str, *, pause_s: float = 0.0) -> None:
+        """From now on, after trouble nothing is asked before ``question`` was answered by exactly ``answer``.
+
+        ``pause_s`` is the quiet time that the device needs after that question.
+        """
+        ...
+
+    def distrust(self) -> None:
+        """The last reply does not fit its request: resynchronise before the next one."""
         ...
 
 

@@ -17,7 +17,8 @@ class Port:
     """Runs exchanges one at a time, the stop lane first.
 
     ``run`` gives the exchange's result or raises its error. Cancelling the caller never cancels the exchange: it
-    goes on to its own end (reply or deadline) and its result is dropped. The exchange must bound its own duration.
+    goes on to its own end (reply or deadline) and its result is dropped. One that still waits, and is not a stop, is
+    never sent once its caller is cancelled. The exchange must bound its own duration.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,6 +59,8 @@ class Port:
                 exchange, done = self._stops.popleft()
             elif self._jobs:
                 exchange, done = self._jobs.popleft()
+                if done.cancelled():  # given up before it left: it must not overtake a stop that came meanwhile
+                    continue
             else:
                 self._wake = loop.create_future()
                 await self._wake
@@ -65,7 +68,7 @@ class Port:
                 continue
             try:
                 result = await exchange()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller
                 if not done.done():
                     done.set_exception(error)
             else:

@@ -1,0 +1,260 @@
+"""Devices to driver models, roles to points: each exists, is of the right kind, and is nobody else's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bench.binding.faults import Findings
+from bench.binding.shapes import BoundChannel, Point
+from bench.config import BenchFile, Channel, Place
+from drivers.capabilities import DriverModel, PointKind, Span
+from drivers.wires.opening import parse_url
+
+#: Gives a model by name from the distributions that may be used; raises KeyError for one that is not there.
+Models = Callable[[str, frozenset[str]], DriverModel]
+
+_WHAT = {
+    PointKind.TERMINAL: "a DC terminal",
+    PointKind.AIR: "a chamber's air",
+    PointKind.TEMPERATURE: "a temperature input",
+    PointKind.VOLTAGE: "a voltage input",
+    PointKind.INPUT: "a two-state input",
+    PointKind.OUTPUT: "a two-state output",
+}
+_READS = {
+    PointKind.AIR: "temperature_c",
+    PointKind.TEMPERATURE: "temperature_c",
+    PointKind.VOLTAGE: "voltage_v",
+    PointKind.INPUT: "on",
+    PointKind.OUTPUT: "on",
+}
+#: Line settings that all devices on one wire share.
+_LINE = ("scheme", "baud", "parity", "data_bits", "stop_bits")
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """The models behind the bench's devices, and what each can do with its rating."""
+
+    bench: BenchFile
+    models: Mapping[str, DriverModel] = field(default_factory=dict)
+    spans: Mapping[str, Mapping[str, Span]] = field(default_factory=dict)
+
+    def span(self, device: str, quantity: str) -> Span | None:
+        """What a device can do in ``voltage_v``, ``current_a``, ``power_w`` or ``temperature_c``, if it says so."""
+        return self.spans.get(device, {}).get(quantity)
+
+
+def equip(bench: BenchFile, models: Models, findings: Findings) -> Equipment:
+    """Load the model of every device of the bench and check url, rating and wire against it."""
+    found: dict[str, DriverModel] = {}
+    spans: dict[str, Mapping[str, Span]] = {}
+    for name, entry in bench.devices.items():
+        try:
+            model = models(entry.model, frozenset(bench.distributions))
+        except KeyError:
+            where = bench.where("devices", name, "model")
+            fix = "`cellbench devices` lists the models; a third-party one needs its distribution in `distributions`"
+            findings.fault(f"no driver for model {entry.model!r} of device {name}", where, fix)
+            continue
+        found[name] = model
+        scheme = parse_url(entry.url).scheme
+        findings.need(
+            scheme in model.schemes,
+            f"{name}: a {model.name} does not speak on {scheme}",
+            bench.where("devices", name, "url"),
+            f"use {' or '.join(model.schemes)}",
+        )
+        if _rated(bench, name, model, findings):
+            spans[name] = model.spans(entry.rating)
+    _wires(bench, findings)
+    return Equipment(bench, found, spans)
+
+
+def _rated(bench: BenchFile, name: str, model: DriverModel, findings: Findings) -> bool:
+    written, wanted = bench.devices[name].rating, model.rating_keys
+    missing = [key for key in wanted if key not in written]
+    unknown = [key for key in written if key not in wanted]
+    for key in missing:
+        fix = f"add {_plain(key)} to its rating as on its plate; it is compared with the device when it answers"
+        findings.fault(f"{name}: the rating has no {_plain(key)}", bench.where("devices", name), fix)
+    for key in unknown:
+        close = difflib.get_close_matches(key, wanted, n=1)
+        hint = f"did you mean {_plain(close[0])}? " if close else ""
+        known = ", ".join(_plain(each) for each in wanted) or "nothing"
+        where = bench.where("devices", name, "rating", _plain(key))
+        fix = f"{hint}a {model.name} is rated by {known}; check the unit as well"
+        findings.fault(f"{name}: {_plain(key)} with this unit is no rating of it", where, fix)
+    return not missing and not unknown
+
+
+def _plain(rating_key: str) -> str:
+    """``voltage_v`` as the file writes it: ``voltage``."""
+    return rating_key.rpartition("_")[0]
+
+
+def _wires(bench: BenchFile, findings: Findings) -> None:
+    """Two devices may share one RS-485 line, with different units and the same settings; nothing else is shared."""
+    first: dict[str, str] = {}
+    for name, entry in bench.devices.items():
+        url, where = parse_url(entry.url), bench.where("devices", name, "url")
+        other = first.setdefault(url.key, name)
+        if other == name:
+            continue
+        its = parse_url(bench.devices[other].url)
+        if not url.scheme.startswith("modbus"):
+            findings.fault(f"{name} and {other} are on one wire, {url.key}", where, "give each its own url")
+        elif any(getattr(url, setting) != getattr(its, setting) for setting in _LINE):
+            fix = "one line has one speed and one framing: write both urls alike"
+            findings.fault(f"{name} and {other} share the wire {url.key} with different settings", where, fix)
+    units: dict[tuple[str, int], str] = {}
+    for name, entry in bench.devices.items():
+        key = parse_url(entry.url).key
+        other = units.setdefault((key, entry.unit), name)
+        if other != name and parse_url(entry.url).scheme.startswith("modbus"):
+            fix = "give each its own unit number, on the device and here"
+            where = bench.where("devices", name)
+            findings.fault(f"{name} and {other} are both unit {entry.unit} on {key}", where, fix)
+
+
+@dataclass
+class _Roles:
+    """Binds one reference after another and remembers who has what."""
+
+    equipment: Equipment
+    findings: Findings
+    exclusive: dict[str, str] = field(default_factory=dict)
+
+    def bind(self, reference: str, kind: PointKind, role: str, where: str, *, alone: bool = False) -> None:
+        bench, point = self.equipment.bench, Point.of(reference)
+        if point.device not in bench.devices:
+            close = difflib.get_close_matches(point.device, bench.devices, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            fix = f"{hint}devices of this bench: {', '.join(bench.devices)}"
+            self.findings.fault(f"{role}: no device {point.device!r}", where, fix)
+            return
+        model = self.equipment.models.get(point.device)
+        if model is None:
+            return
+        known = [name for name, its in model.points.items() if its is kind]
+        if point.point not in model.points:
+            fix = f"points of a {model.name} that fit: {', '.join(known) or 'none'}"
+            self.findings.fault(f"{role}: {point.device} has no point {point.point!r}", where, fix)
+            return
+        if model.points[point.point] is not kind:
+            what = _WHAT[model.points[point.point]]
+            fix = f"bind it to {_WHAT[kind]}; points of {point.device} that fit: {', '.join(known) or 'none'}"
+            self.findings.fault(f"{role}: {reference} is {what}, wanted {_WHAT[kind]}", where, fix)
+            return
+        if alone:
+            owner = self.exclusive.setdefault(reference, role)
+            fix = "give each its own point"
+            self.findings.need(owner == role, f"{reference} is bound twice: {owner} and {role}", where, fix)
+
+
+def bind_roles(equipment: Equipment, findings: Findings) -> None:
+    """Check every role of every place and channel of the bench."""
+    bench = equipment.bench
+    roles = _Roles(equipment, findings)
+    for name, place in bench.places.items():
+        _place(roles, name, place)
+    for name, channel in bench.channels.items():
+        _channel(roles, name, channel)
+
+
+def _place(roles: _Roles, name: str, place: Place) -> None:
+    where = roles.equipment.bench.where
+    if place.chamber is not None:
+        at = where("places", name, "chamber")
+        roles.bind(place.chamber, PointKind.AIR, f"chamber of {name}", at, alone=True)
+    if place.kind == "chamber" and place.chamber is None:
+        fix = 'add chamber = "ch1.air", or call the place kind = "position"'
+        roles.findings.fault(f"place {name} is a chamber without a chamber", where("places", name), fix)
+    if place.ambient is not None:
+        at = where("places", name, "ambient")
+        # Positions in one room may share its thermocouple, so the role is one for all places.
+        roles.bind(place.ambient, PointKind.TEMPERATURE, "ambient of a place", at, alone=True)
+    for position, reference in enumerate(place.surface):
+        at = where("places", name, "surface", position)
+        roles.bind(reference, PointKind.TEMPERATURE, f"surface point {position + 1} of {name}", at, alone=True)
+    taken: dict[str, str] = {}
+    for interlock, reference in place.interlocks.items():
+        at = where("places", name, "interlocks", interlock)
+        roles.bind(reference, PointKind.INPUT, f"interlock {interlock} of {name}", at)
+        other = taken.setdefault(reference, interlock)
+        error = f"{reference} is both {other} and {interlock} of {name}"
+        roles.findings.need(other == interlock, error, at, "each interlock has an input of its own")
+
+
+def _channel(roles: _Roles, name: str, channel: Channel) -> None:
+    bench, findings = roles.equipment.bench, roles.findings
+
+    def at(key: str) -> str:
+        return bench.where("channels", name, key)
+
+    roles.bind(channel.cycler, PointKind.TERMINAL, f"cycler of channel {name}", at("cycler"), alone=True)
+    roles.bind(channel.contactor, PointKind.OUTPUT, f"contactor of channel {name}", at("contactor"), alone=True)
+    feedback = channel.contactor_feedback
+    roles.bind(feedback, PointKind.INPUT, f"feedback of channel {name}", at("contactor_feedback"), alone=True)
+    roles.bind(
+        channel.cell_voltage, PointKind.VOLTAGE, f"cell voltage of channel {name}", at("cell_voltage"), alone=True
+    )
+    known = ", ".join(bench.places)
+    if findings.need(
+        channel.place in bench.places, f"channel {name}: no place {channel.place!r}", at("place"), f"places: {known}"
+    ):
+        for interlock, reference in bench.places[channel.place].interlocks.items():
+            error = f"{reference} is both the contactor's feedback and {interlock}"
+            fix = "the feedback has an input of its own"
+            findings.need(reference != feedback, error, at("contactor_feedback"), fix)
+
+
+def bound_channel(bench: BenchFile, name: str) -> BoundChannel:
+    """The channel with every role as reading channels. Only for a bench in which the roles were found fine."""
+    channel = bench.channels[name]
+    place = bench.places[channel.place]
+    return BoundChannel(
+        name=name,
+        place=channel.place,
+        zone=place.zone,
+        abuse=channel.abuse,
+        cycler=Point.of(channel.cycler),
+        voltage=f"{channel.cycler}.voltage_v",
+        current=f"{channel.cycler}.current_a",
+        cell_voltage_point=Point.of(channel.cell_voltage),
+        cell_voltage=_reads(channel.cell_voltage, PointKind.VOLTAGE),
+        contactor=Point.of(channel.contactor),
+        contactor_feedback=_reads(channel.contactor_feedback, PointKind.INPUT),
+        surface=tuple(_reads(reference, PointKind.TEMPERATURE) for reference in place.surface),
+        ambient=_reads(place.ambient, PointKind.TEMPERATURE) if place.ambient is not None else None,
+        chamber=Point.of(place.chamber) if place.chamber is not None else None,
+        chamber_air=_reads(place.chamber, PointKind.AIR) if place.chamber is not None else None,
+        interlocks={name: _reads(reference, PointKind.INPUT) for name, reference in place.interlocks.items()},
+    )
+
+
+def _reads(reference: str, kind: PointKind) -> str:
+    return f"{reference}.{_READS[kind]}"
+
+
+def used_points(bench: BenchFile, channel: BoundChannel) -> dict[str, tuple[str, ...]]:
+    """The points that a run on this channel uses, by device, devices and points in the bench file's order."""
+    place, entry = bench.places[channel.place], bench.channels[channel.name]
+    references = [
+        entry.cycler,
+        entry.cell_voltage,
+        entry.contactor,
+        entry.contactor_feedback,
+        *([place.chamber] if place.chamber else []),
+        *([place.ambient] if place.ambient else []),
+        *place.surface,
+        *place.interlocks.values(),
+    ]
+    points = [Point.of(reference) for reference in references]
+    return {
+        device: tuple(sorted({point.point for point in points if point.device == device}))
+        for device in bench.devices
+        if any(point.device == device for point in points)
+    }

@@ -1,0 +1,33 @@
+"""The command line: one module a command, each importing what it needs when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.cli import check, demo, devices, export, report, run, sample, sequences, simulate, verify
+from bench.cli.ending import examples_of
+
+app = typer.Typer(
+    name="cellbench",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Controller for battery production-line and certification test benches. Not a safety function: emergency "
+    "stop, door lock, over-temperature cut-out and contactors are hardware.",
+    epilog=examples_of("cellbench demo", "cellbench run --help"),
+)
+demo.add_to(app)
+run.add_to(app)
+check.add_to(app)
+sequences.add_to(app)
+devices.add_to(app)
+sample.add_to(app)
+report.add_to(app)
+verify.add_to(app)
+export.add_to(app)
+simulate.add_to(app)
+
+
+def main() -> None:
+    """Entry point of the ``cellbench`` command."""
+    app(prog_name="cellbench")

@@ -1,0 +1,37 @@
+"""``cellbench report``: the report of a bundle, written again beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.ending import examples_of, output, print_json, told
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "report",
+        epilog=examples_of("cellbench report cellbench-data/runs/0001-gbt31486-2024-room-capacity --out report.html"),
+    )(command)
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="The bundle: a run's folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it; default: RUN.report.html beside the run.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+) -> None:
+    """Write the HTML report of a run, closed or interrupted. A closed bundle itself is never written again."""
+    with told(as_json=as_json):
+        from bench.export import written_beside
+        from bench.report import render
+        from bench.results import FileResult
+
+        path = written_beside(run, out or run.resolve().with_name(f"{run.resolve().name}.report.html"), render(run))
+        if as_json:
+            print_json(FileResult(exit_code=0, bundle=str(run), files=[str(path)]))
+        else:
+            output.print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,161 @@
+"""``cellbench run``: one sequence, on one channel, with one sample, to a verdict and a sealed bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from bench.cli.check import BENCH, CELL
+from bench.cli.ending import examples_of, print_json, progress, told
+from drivers import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from bench.answers import Answers
+    from bench.results import RunResult
+    from bench.run import Prepared
+
+T = TypeVar("T")
+
+#: A simulated run's wall clock starts here unless --start says otherwise, so that runs can be compared.
+SIMULATED_START = "2026-01-05T08:00:00+00:00"
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "run",
+        epilog=examples_of(
+            "cellbench run gbt31486-2024/room-capacity --bench examples/benches/demo.toml "
+            "--cell examples/cells/solid-state-gen1.toml --simulate --yes",
+            "cellbench run gbt31486-2024/room-capacity --bench bench.toml --cell cell.toml --live --sample S-0001 "
+            "--operator lin",
+        ),
+    )(command)
+
+
+def command(
+    sequence: Annotated[str, typer.Argument(help="An id of the library, or the path of a sequence file.")],
+    bench: BENCH,
+    cell: CELL,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Put a simulator behind every device.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Use the bench file's own addresses.")] = False,
+    channel: Annotated[str | None, typer.Option(help="The channel of the bench; needed if it has several.")] = None,
+    sample: Annotated[str | None, typer.Option(help="The sample's id (see `cellbench sample add`).")] = None,
+    operator: Annotated[str | None, typer.Option(help="Who runs it; printed in the report.")] = None,
+    speed: Annotated[str, typer.Option(help="Simulated time: max, real, or how many times faster than real.")] = "max",
+    seed: Annotated[int, typer.Option(help="Seed of every simulated noise.")] = 1,
+    start: Annotated[
+        str, typer.Option(help="Wall clock at which a simulated run begins (ISO 8601).")
+    ] = SIMULATED_START,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a parameter.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the bundle; default: runs/ in the data folder.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; default $CELLBENCH_DATA or ./cellbench-data.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Simulated: answer every confirmation.")] = False,
+    answers: Annotated[Path | None, typer.Option(help="TOML file with the operator's entries.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+) -> None:
+    """Run a sequence. Exit code 0 pass, 1 fail, 2 usage, 3 aborted, 4 device, 5 inconclusive."""
+    with told(as_json=as_json):
+        from bench.run import Order, prepare
+
+        faults: list[Fault] = []
+        if simulate == live:
+            said = "both --simulate and --live were given" if simulate else "neither --simulate nor --live was given"
+            fix = "say --simulate to run against simulators, or --live to run on the bench"
+            faults.append(Fault(said, "command line", fix))
+        order = Order(
+            sequence=sequence,
+            bench=bench,
+            cell=cell,
+            simulate=simulate or not live,
+            channel=channel,
+            sample=sample,
+            operator=operator,
+            overrides=_collected(lambda: settings_of(overrides or []), {}, faults),
+            seed=seed,
+            speed=_collected(lambda: speed_of(speed), None, faults),
+            start_utc_s=_collected(lambda: start_of(start), 0.0, faults),
+            data=data,
+            out=out,
+        )
+        try:
+            prepared = prepare(order, os.environ)
+        except ConfigError as error:
+            raise ConfigError([*faults, *error.faults]) from None
+        if faults:
+            raise ConfigError(faults)
+        raise typer.Exit(perform(prepared, _answers(prepared, yes=yes, file=answers), as_json=as_json))
+
+
+def perform(prepared: Prepared, answers: Answers, *, as_json: bool) -> int:
+    """Carry a prepared run out before a person's eyes; gives the exit code."""
+    from bench.cli.view import RunView, show_result
+    from bench.run import run_live, run_simulated
+
+    with RunView(prepared, progress) as view:
+        carry_out = run_simulated if prepared.order.simulate else run_live
+        result: RunResult = carry_out(prepared, answers, view.observe)
+    show_result(result, prepared, progress)
+    if as_json:
+        print_json(result)
+    return result.exit_code
+
+
+def settings_of(texts: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` each. Raises ConfigError with every one that is not."""
+    faults = [
+        Fault(f"{text!r} is not NAME=VALUE", "--set", "write for example --set current='1 I3'")
+        for text in texts
+        if not text.partition("=")[0].strip() or "=" not in text
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _collected(read: Callable[[], T], instead: T, faults: list[Fault]) -> T:
+    try:
+        return read()
+    except ConfigError as error:
+        faults.extend(error.faults)
+        return instead
+
+
+def speed_of(text: str) -> float | None:
+    if text == "max":
+        return None
+    if text == "real":
+        return 1.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < 1e9:
+        fault = Fault(f"{text!r} is no speed", "--speed", "write max, real, or a number such as 60")
+        raise ConfigError([fault])
+    return speed
+
+
+def start_of(text: str) -> float:
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        fault = Fault(f"{text!r} is no time", "--start", f"write for example {SIMULATED_START}")
+        raise ConfigError([fault]) from None
+    return (start if start.tzinfo is not None else start.replace(tzinfo=UTC)).timestamp()
+
+
+def _answers(prepared: Prepared, *, yes: bool, file: Path | None) -> Answers:
+    from bench.answers import answers_from_file, simulated_operator
+    from bench.cli.asking import Terminal
+
+    simulate = prepared.order.simulate
+    if file is not None:
+        return answers_from_file(file, simulated=simulate)
+    if yes and simulate:
+        return simulated_operator(prepared.plan.bench.simulation.operator)
+    return Terminal(prepared.order.operator or "operator", progress, confirms_harmless=yes)

@@ -1,0 +1,35 @@
+"""``cellbench verify``: is a bundle what it was when it was closed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.ending import examples_of, output, print_json, told
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("verify", epilog=examples_of("cellbench verify cellbench-data/runs/0001-gbt31486-2024-room-capacity"))(
+        command
+    )
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="The bundle: a run's folder, anywhere.")],
+    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+) -> None:
+    """Check every file, both log chains and the seal. 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
+    with told(as_json=as_json):
+        from bench.results import verify_result
+        from bench.verify import verify
+
+        result = verify_result(verify(run))
+        if as_json:
+            print_json(result)
+        else:
+            output.print(f"{run}: {result.status.value}", markup=False, soft_wrap=True)
+            for problem in result.problems:
+                output.print(f"  {problem}", markup=False, soft_wrap=True)
+        raise typer.Exit(result.exit_code)

@@ -1,0 +1,76 @@
+"""A run in the formats of others, written beside its bundle (a closed bundle is never written again)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from bench import bdf, parquet, record
+from bench.log import EVENTS
+from drivers.errors import ConfigError, Fault, RecordError
+
+
+class Format(StrEnum):
+    """What ``cellbench export --format`` takes."""
+
+    BDF_CSV = "bdf-csv"
+    PARQUET = "parquet"
+
+
+def export(folder: Path, format_: Format | str, out: Path | None = None) -> tuple[Path, ...]:
+    """Write the run's rows under BDF labels, and the metadata sidecar; gives both paths, the data first.
+
+    ``out`` is a file, or a folder to put it in; without it the files go beside the bundle. Raises ConfigError for an
+    unknown format, a folder that is no bundle, or a place inside the bundle; RecordError if the disk refuses.
+    """
+    known = [choice.value for choice in Format]
+    faults: list[Fault] = []
+    if format_ not in known:
+        faults.append(Fault(f"unknown format {str(format_)!r}", "--format", f"use one of {', '.join(known)}"))
+    if not (folder / EVENTS).is_file():
+        faults.append(Fault("not a bundle", str(folder), record.NOT_A_BUNDLE_FIX))
+    faults += _inside(folder, out)
+    if faults:
+        raise ConfigError(faults)
+    kept = record.load(folder)
+    suffix = ".bdf.csv" if format_ == Format.BDF_CSV else ".bdf.parquet"
+    path = _place(kept, out or folder.resolve().parent, suffix)
+    sidecar = path.with_name(path.name.removesuffix(suffix) + ".bdf.metadata.json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if format_ == Format.BDF_CSV:
+            path.write_text(bdf.csv_text(kept), encoding="utf-8", newline="")
+        else:
+            names = bdf.step_names(kept)
+            table: dict[str, parquet.Column] = dict(bdf.columns(kept))
+            table[bdf.STEP_ID] = [names.get(step, "") for step in kept.rows.steps]
+            parquet.write(path, table, whole=bdf.WHOLE, metadata={"bdf": bdf.metadata_text(kept)})
+        sidecar.write_text(bdf.metadata_text(kept), encoding="utf-8", newline="")
+    except OSError as error:
+        raise RecordError(
+            f"the export cannot be written: {error.strerror or error}", str(path), "choose another place with --out"
+        ) from error
+    return path, sidecar
+
+
+def _place(kept: record.Record, out: Path, suffix: str) -> Path:
+    return out / f"{bdf.file_stem(kept)}{suffix}" if out.is_dir() or not out.suffix else out
+
+
+def written_beside(folder: Path, out: Path, text: str) -> Path:
+    """Write a text about a bundle somewhere else. Raises ConfigError for a place inside it, RecordError."""
+    faults = _inside(folder, out)
+    if faults:
+        raise ConfigError(faults)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fix = "choose another place with --out"
+        raise RecordError(f"cannot be written: {error.strerror or error}", str(out), fix) from error
+    return out
+
+
+def _inside(folder: Path, out: Path | None) -> list[Fault]:
+    if out is None or not out.resolve().is_relative_to(folder.resolve()):
+        return []
+    return [Fault("lies inside the bundle", str(out), "a bundle is never written again; write elsewhere")]

@@ -1,0 +1,236 @@
+"""Watches every reading against every limit, and the silence between readings. It may only take energy away.
+
+What trips, at once and once:
+- a good reading outside its limit. One is enough: the limits that binding hands over already stand off from the
+  operating values by the instrument's own error, so a reading beyond them is not noise (no limit of this version asks
+  for more than one reading);
+- a channel that feeds a limit and has had no good reading for A = 3 P. NaN, open, over- and under-range readings
+  count as none;
+- a device of the run that has not been heard at all for 3 P of its own;
+- an interlock input that is not ON.
+
+The first cause is the cause ("first out"); what follows from it changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.binding.shapes import GuardLimit
+from bench.cause import Cause, EndKind
+from bench.energy import Energy
+from bench.stream import Batch, Stage, Stream
+from drivers.reading import Quality, Reading
+
+#: A reading older than this many poll periods is stale (architecture, "Safety posture": A = 3 P).
+STALE_PERIODS = 3.0
+
+#: Rules that mean fire or gas: a chamber then goes off instead of to ambient.
+FIRE_WORDS = ("smoke", "flame", "fire", "gas")
+
+_KINDS = {"sample": EndKind.SAMPLE_EVENT, "bench": EndKind.BENCH_LIMIT, "interlock": EndKind.INTERLOCK}
+
+
+@dataclass(slots=True)
+class _Check:
+    """Everything that is known of one limited channel. ``low..high`` is the narrowest of its limits."""
+
+    channel: str
+    device: str
+    limits: tuple[GuardLimit, ...]
+    low: float
+    high: float
+    good_s: float
+
+
+@dataclass(slots=True)
+class _Heard:
+    """When a device last said anything."""
+
+    device: str
+    heard_s: float
+
+
+class Guard:
+    """Hears the stream first and keeps a timer of its own.
+
+    ``take_energy_away(why, fire=...)`` starts the safe state (through the wires' stop lane) and returns at once; the
+    guard calls it before it returns from the reading that tripped it, after ``event("trip", ...)`` has put cause and
+    a snapshot of all readings on the log. ``lost(device)`` says what is wrong with a device's wire, or None: silence
+    of a device whose wire fails is a device's fault (``device``), any other silence is ``staleness``.
+
+    Until :meth:`arm` is called for a channel its readings are only timed: before the contactor closes, the terminal's
+    voltage is not the sample's. ``tripped`` resolves to the cause.
+    """
+
+    def __init__(
+        self,
+        limits: Iterable[GuardLimit],
+        *,
+        channels: Mapping[str, tuple[str, ...]],
+        period_s: Callable[[str], float],
+        lost: Callable[[str], str | None],
+        stream: Stream,
+        energy: Energy,
+        event: Callable[..., Any],
+        take_energy_away: Callable[..., Any],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        self.cause: Cause | None = None
+        self.error = ""
+        self.tripped: asyncio.Future[Cause] = loop.create_future()
+        self._period_s = period_s
+        self._lost = lost
+        self._stream = stream
+        self._energy = energy
+        self._event = event
+        self._take_energy_away = take_energy_away
+        self._all = _checks(limits, now_s)
+        self._armed: dict[str, _Check] = {}
+        self._heard = {names[0]: _Heard(device, now_s) for device, names in channels.items() if names}
+        self._changed_s = now_s
+        self._wake: asyncio.Future[None] | None = None
+        energy.on_change(self._look_again)
+        self._unsubscribe = stream.subscribe(Stage.GUARD, self._deliver)
+
+    def arm(self, channels: Collection[str] | None = None) -> None:
+        """Act on the limits of these channels (None: of all) from the next reading on; staleness counts from now."""
+        now_s = asyncio.get_running_loop().time()
+        for channel, check in self._all.items():
+            if (channels is None or channel in channels) and channel not in self._armed:
+                check.good_s = now_s
+                self._armed[channel] = check
+        self._look_again()
+
+    @property
+    def limited(self) -> frozenset[str]:
+        """The channels that feed a limit."""
+        return frozenset(self._all)
+
+    def close(self) -> None:
+        """Stop watching: the safe state has begun, and there is nothing left to take away. Idempotent."""
+        self._unsubscribe()
+        self._armed = {}
+        self._heard = {}
+        _wake(self._wake)
+
+    async def run(self) -> None:
+        """The guard's own timer: trips on silence. Ends after a trip or ``close``."""
+        loop = asyncio.get_running_loop()
+        while not self._over:
+            next_s = self._trip_if_silent(loop.time())
+            self._wake = loop.create_future()
+            timer = loop.call_at(next_s, _wake, self._wake)
+            try:
+                if not self._over:
+                    await self._wake
+            finally:
+                timer.cancel()
+
+    @property
+    def _over(self) -> bool:
+        return self.cause is not None or not self._heard
+
+    def _deliver(self, batch: Batch) -> None:
+        armed = self._armed
+        for reading in batch:
+            check = armed.get(reading.channel)
+            if check is None:
+                continue
+            if check.low <= reading.value <= check.high and reading.quality is Quality.GOOD:
+                check.good_s = reading.mono_s
+            elif reading.quality is Quality.GOOD and not math.isnan(reading.value):
+                self._trip_on(check, reading)
+        if batch and (heard := self._heard.get(batch[0].channel)) is not None:
+            heard.heard_s = batch[0].mono_s
+
+    def _trip_on(self, check: _Check, reading: Reading) -> None:
+        for limit in check.limits:
+            if limit.low is not None and reading.value < limit.low:
+                self._trip(Cause(_KINDS[limit.subject], limit.rule, check.device, reading.value, limit.low))
+                return
+            if limit.high is not None and reading.value > limit.high:
+                self._trip(Cause(_KINDS[limit.subject], limit.rule, check.device, reading.value, limit.high))
+                return
+
+    def _trip_if_silent(self, now_s: float) -> float:
+        """Trip on the first thing that has been silent too long, else give the instant at which one would be."""
+        next_s = math.inf
+        for heard in self._heard.values():
+            age_s = STALE_PERIODS * self._period_s(heard.device)
+            due_s = max(heard.heard_s, self._changed_s) + age_s
+            if now_s > due_s:
+                self._trip(self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard_s, age_s))
+                return now_s
+            next_s = min(next_s, due_s)
+        for check in self._armed.values():
+            age_s = STALE_PERIODS * self._period_s(check.device)
+            due_s = max(check.good_s, self._changed_s) + age_s
+            if now_s > due_s:
+                rule = f"{check.limits[0].rule}: no good reading of {check.channel}"
+                self._trip(self._silence(check.device, rule, now_s - check.good_s, age_s))
+                return now_s
+            next_s = min(next_s, due_s)
+        return next_s + 1e-3  # later than the limit, not on it
+
+    def _silence(self, device: str, rule: str, age_s: float, limit_s: float) -> Cause:
+        error = self._lost(device)
+        if error is None:
+            return Cause(EndKind.STALENESS, rule, device, age_s, limit_s)
+        self.error = error
+        return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
+
+    def _trip(self, cause: Cause) -> None:
+        if self.cause is not None:
+            return
+        self.cause = cause
+        fire = any(word in (cause.rule or "") for word in FIRE_WORDS)
+        self._energy.forbid()
+        try:
+            self._event(
+                "trip",
+                cause=cause.kind.value,
+                rule=cause.rule,
+                device=cause.device,
+                value=cause.value,
+                limit=cause.limit,
+                readings={
+                    name: None if math.isnan(reading.value) else reading.value
+                    for name, reading in self._stream.latest.items()
+                },
+            )
+        finally:
+            self._take_energy_away(f"trip: {cause.rule}", fire=fire)
+            if not self.tripped.done():
+                self.tripped.set_result(cause)
+
+    def _look_again(self) -> None:
+        self._changed_s = asyncio.get_running_loop().time()
+        _wake(self._wake)
+
+
+def _checks(limits: Iterable[GuardLimit], now_s: float) -> dict[str, _Check]:
+    by_channel: dict[str, list[GuardLimit]] = {}
+    for limit in limits:
+        by_channel.setdefault(limit.channel, []).append(limit)
+    return {
+        channel: _Check(
+            channel=channel,
+            device=channel.split(".", 1)[0],
+            limits=tuple(group),
+            low=max((limit.low for limit in group if limit.low is not None), default=-math.inf),
+            high=min((limit.high for limit in group if limit.high is not None), default=math.inf),
+            good_s=now_s,
+        )
+        for channel, group in by_channel.items()
+    }
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,192 @@
+"""What the run sees at this instant, under the names that expressions use, and what was watched of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.stream import Batch
+from bench.totals import StepTotals
+from drivers.reading import Quality
+from sequences.names import INSTANT, START
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChannels:
+    """Which channels the live names read. ``surface`` are the named cell-surface points."""
+
+    voltage: str
+    current: str
+    surface: tuple[str, ...]
+    ambient: str | None
+
+
+class Follow:
+    """The smallest, largest or mean value of one live quantity while it is followed.
+
+    The mean is over time (trapezoids between readings, pauses left out), so that slower polling at rest does not
+    weigh less. ``value`` is None until the first good reading.
+    """
+
+    __slots__ = ("_area", "_last", "_last_s", "_span_s", "_take", "of", "on", "value")
+
+    def __init__(self, of: str, take: str) -> None:
+        self.of = of
+        self.on = False
+        self.value: float | None = None
+        self._take = take
+        self._area = 0.0
+        self._span_s = 0.0
+        self._last = math.nan
+        self._last_s = math.nan
+
+    def resume(self) -> None:
+        self.on = True
+        self._last_s = math.nan
+
+    def pause(self) -> None:
+        self.on = False
+
+    def add(self, t_s: float, value: float) -> None:
+        if math.isnan(value):
+            return
+        if self.value is None:
+            self.value = value
+        elif self._take == "min":
+            self.value = min(self.value, value)
+        elif self._take == "max":
+            self.value = max(self.value, value)
+        if self._take == "mean":
+            if t_s > self._last_s:
+                self._area += 0.5 * (self._last + value) * (t_s - self._last_s)
+                self._span_s += t_s - self._last_s
+                self.value = self._area / self._span_s
+            self._last = value
+            self._last_s = t_s
+
+
+class Live:
+    """Keeps ``values`` up to date, one batch at a time, for a few microseconds each.
+
+    ``values`` is one mapping for the whole run, changed in place: the live names, ``start.<name>`` for the step under
+    way, and whatever the walk puts beside them (cell, parameters, results). A quantity without a good reading is NaN,
+    which no condition holds for. ``seen`` says what the batch just delivered brought, for those who hear it next.
+    ``temperature`` is the highest good surface point, ``coolest`` the lowest; ``charge``
+    and ``energy`` count in the direction of the step, ``duration`` from its first instant.
+    """
+
+    def __init__(self, channels: LiveChannels) -> None:
+        self.values: dict[str, float | tuple[float, ...]] = dict.fromkeys((*INSTANT, *_COUNTED), math.nan)
+        self.totals = StepTotals()
+        self.seen = 0
+        self.coolest_c = math.nan
+        self._kinds = {channels.voltage: _VOLTAGE, channels.current: _CURRENT}
+        self._kinds.update(dict.fromkeys(channels.surface, _SURFACE))
+        if channels.ambient is not None:
+            self._kinds[channels.ambient] = _AMBIENT
+        self._surface = dict.fromkeys(channels.surface, math.nan)
+        self._voltage_v = self._current_a = self._ambient_c = math.nan
+        self._begun_s = math.nan
+        self._sign = 0.0
+        self._follows: tuple[Follow, ...] = ()
+
+    @property
+    def saw_terminal(self) -> bool:
+        """The batch just delivered brought the cycler's voltage or current."""
+        return bool(self.seen & (_VOLTAGE | _CURRENT))
+
+    def saw(self, of: str) -> bool:
+        """The batch just delivered brought something of ``ambient`` or ``surface``."""
+        return bool(self.seen & (_AMBIENT if of == "ambient" else _SURFACE))
+
+    def span_c(self, of: str) -> tuple[float, float]:
+        """Lowest and highest of ``ambient`` or ``surface``, in degC; NaN if no point is good."""
+        value = self.values["ambient" if of == "ambient" else "temperature"]
+        highest_c = value if isinstance(value, float) else math.nan
+        return (highest_c if of == "ambient" else self.coolest_c), highest_c
+
+    def follow(self, follows: Iterable[Follow]) -> None:
+        """Feed these, whenever they are on, from now on. Those given before are fed no longer."""
+        self._follows = tuple(follows)
+
+    @property
+    def followed(self) -> Sequence[Follow]:
+        return self._follows
+
+    def begin(self, t_s: float, *, direction: int) -> None:
+        """A step begins: charge and energy count from zero, in ``direction`` (+1 charge, -1 discharge, 0 neither)."""
+        self._begun_s = t_s
+        self._sign = float(direction)
+        self.totals.begin(t_s)
+        values = self.values
+        for name in INSTANT:
+            values[START + name] = values[name]
+        values["charge"] = values["energy"] = values["duration"] = 0.0
+        for name in _COUNTED:
+            values[START + name] = 0.0
+
+    def end(self, t_s: float) -> None:
+        """The step's last instant: charge, energy and duration take their final values."""
+        self.totals.end(t_s)
+        self._count(t_s)
+
+    def deliver(self, batch: Batch) -> None:
+        kinds = self._kinds
+        seen = 0
+        t_s = 0.0
+        for reading in batch:
+            kind = kinds.get(reading.channel)
+            if kind is None:
+                continue
+            value = reading.value if reading.quality is Quality.GOOD else math.nan
+            if kind == _VOLTAGE:
+                self._voltage_v = value
+            elif kind == _CURRENT:
+                self._current_a = value
+            elif kind == _SURFACE:
+                self._surface[reading.channel] = value
+            else:
+                self._ambient_c = value
+            seen |= kind
+            t_s = reading.mono_s
+        self.seen = seen
+        if seen:
+            self._refresh(seen, t_s)
+
+    def _refresh(self, seen: int, t_s: float) -> None:
+        values = self.values
+        if seen & _SURFACE:
+            good = [value for value in self._surface.values() if not math.isnan(value)]
+            values["temperature"] = max(good, default=math.nan)
+            self.coolest_c = min(good, default=math.nan)
+        if seen & _AMBIENT:
+            values["ambient"] = self._ambient_c
+        if seen & (_VOLTAGE | _CURRENT):
+            voltage_v, current_a = self._voltage_v, self._current_a
+            values["voltage"] = voltage_v
+            values["current"] = current_a
+            values["power"] = voltage_v * current_a
+            self.totals.add(t_s, voltage_v, current_a)
+            self._count(t_s)
+        for follow in self._follows:
+            if follow.on and seen & _FEEDS[follow.of] and isinstance(value := values[follow.of], float):
+                follow.add(t_s, value)
+
+    def _count(self, t_s: float) -> None:
+        values, totals, sign = self.values, self.totals, self._sign
+        charge_ah, energy_wh = totals.charge_ah, totals.energy_wh
+        values["charge"] = max(0.0, sign * charge_ah) if sign else abs(charge_ah)
+        values["energy"] = max(0.0, sign * energy_wh) if sign else abs(energy_wh)
+        values["duration"] = max(0.0, t_s - self._begun_s)
+
+
+_COUNTED = ("charge", "energy", "duration")
+_VOLTAGE, _CURRENT, _SURFACE, _AMBIENT = 1, 2, 4, 8
+_FEEDS = {
+    "voltage": _VOLTAGE,
+    "current": _CURRENT,
+    "power": _VOLTAGE | _CURRENT,
+    "temperature": _SURFACE,
+    "ambient": _AMBIENT,
+}

@@ -1,0 +1,108 @@
+"""Reads one device over and over and publishes what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+from bench.energy import Energy
+from bench.stream import Stream
+from drivers.capabilities import Device
+from drivers.errors import DeviceError
+
+#: Pollers that share a period never share an instant: each is later than the one before by this much.
+PHASE_STEP_S = 0.010
+
+
+class Poller:
+    """One device's readings, on a grid of its own: instants ``index * 10 ms + n * period``.
+
+    The period is ``energised_s`` while anything on the bench is energised, else ``rest_s``; a change takes effect at
+    once, not after the period under way. A read that outlasts its period costs the instants it covered, never a
+    second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
+    next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
+    ``lost`` is the error while the device does not answer, else None.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        index: int,
+        energised_s: float,
+        rest_s: float,
+        energy: Energy,
+        stream: Stream,
+        event: Callable[..., Any],
+    ) -> None:
+        self.device = device
+        self.lost: DeviceError | None = None
+        self._phase_s = index * PHASE_STEP_S
+        self._energised_s = energised_s
+        self._rest_s = rest_s
+        self._energy = energy
+        self._stream = stream
+        self._event = event
+        self._wake: asyncio.Future[None] | None = None
+        energy.on_change(self.hurry)
+
+    @property
+    def period_s(self) -> float:
+        """The period in force now."""
+        return self._energised_s if self._energy.energised else self._rest_s
+
+    def hurry(self) -> None:
+        """Look at the period again now instead of at the end of the wait under way."""
+        _wake(self._wake)
+
+    async def run(self) -> None:
+        """Poll until cancelled. Raises only what a subscriber of the stream raised."""
+        last_s = -math.inf
+        while True:
+            last_s = await self._next_instant(last_s)
+            try:
+                batch = await self.device.read()
+            except DeviceError as error:
+                self._lose(error)
+            else:
+                if self.lost is not None:
+                    self._recover()
+                self._stream.publish(batch)
+
+    async def _next_instant(self, last_s: float) -> float:
+        """Wait for the next instant of the grid in force, and give it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = self._due(loop.time(), last_s)
+            wake = self._wake = loop.create_future()
+            timer = loop.call_at(due_s, _wake, wake)
+            try:
+                await wake
+            finally:
+                timer.cancel()
+            if loop.time() >= due_s - 1e-6:  # else the period changed: look again
+                return due_s
+
+    def _due(self, now_s: float, last_s: float) -> float:
+        """The first instant of the grid that is not past and not the one that was just used."""
+        period_s = self.period_s
+        slot = math.ceil((now_s - self._phase_s) / period_s - 1e-9)
+        due_s = self._phase_s + slot * period_s
+        return due_s if due_s > last_s + 1e-6 else due_s + period_s
+
+    def _lose(self, error: DeviceError) -> None:
+        first = self.lost is None
+        self.lost = error
+        if first:
+            self._event("reading_lost", device=self.device.name, error=str(error.faults[0].error))
+
+    def _recover(self) -> None:
+        self.lost = None
+        self._event("reading_recovered", device=self.device.name)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

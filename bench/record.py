@@ -1,0 +1,123 @@
+"""Reading a bundle back: the one door for report, export and the BDF file. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bench import parquet
+from bench.chain import GENESIS, check, read_lines
+from bench.log import EVENTS, FIXED_COLUMNS, READINGS, open_windows
+from drivers.errors import RecordError
+
+NOT_A_BUNDLE_FIX = "give the folder of a run: it holds events.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record of ``events.jsonl``. ``data`` is what the writer of that kind put in."""
+
+    n: int
+    mono_s: float
+    utc_s: float
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The stored rows as columns of one length; None where there was no good value. ``roles``: channel by role."""
+
+    columns: Mapping[str, Sequence[float | None]]
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["mono_s"]) if self.columns else 0
+
+    def role(self, name: str) -> Sequence[float | None]:
+        """The column of a role; all None if the run had no such channel."""
+        return self.columns.get(self.roles.get(name, ""), [None] * len(self))
+
+    @property
+    def mono_s(self) -> list[float]:
+        return [0.0 if value is None else value for value in self.columns.get("mono_s", ())]
+
+    @property
+    def steps(self) -> list[int]:
+        return [0 if value is None else int(value) for value in self.columns.get("step", ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run's record as far as it is whole."""
+
+    folder: Path
+    events: tuple[Event, ...]
+    rows: Rows
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """The data of the first event: run_id, mode, durable, seed, operator, ..."""
+        return self.events[0].data if self.events else {}
+
+    @property
+    def start_s(self) -> float:
+        """Loop time of the record's beginning: test time 0."""
+        return self.events[0].mono_s if self.events else 0.0
+
+    @property
+    def start_utc_s(self) -> float:
+        return self.events[0].utc_s if self.events else 0.0
+
+    def of(self, *kinds: str) -> Iterator[Event]:
+        """The events of these kinds, in order."""
+        return (event for event in self.events if event.kind in kinds)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the bundle; empty if it is not there."""
+        path = self.folder / name
+        if not path.is_file():
+            return {}
+        value = orjson.loads(path.read_bytes())
+        return value if isinstance(value, dict) else {}
+
+
+def load(folder: Path) -> Record:
+    """Read events and rows. A torn tail is left out. Raises RecordError if it is no bundle or cannot be read."""
+    try:
+        lines = read_lines(folder / EVENTS).lines
+        checked = check(lines, GENESIS, lambda record: record["prev"])
+        events = tuple(Event(it["n"], it["mono_s"], it["utc_s"], it["kind"], it["data"]) for it in checked.records)
+        return Record(folder, events, _rows(folder, events))
+    except FileNotFoundError as error:
+        raise RecordError(f"not a bundle: {error.filename} is missing", str(folder), NOT_A_BUNDLE_FIX) from None
+    except (OSError, ValueError, LookupError) as error:
+        raise RecordError(
+            f"the record cannot be read: {error}",
+            str(folder),
+            "run `cellbench verify` on it; it names what was altered",
+        ) from error
+
+
+def _rows(folder: Path, events: Sequence[Event]) -> Rows:
+    opened = [event.data for event in events if event.kind == "readings"]
+    if not opened:
+        return Rows({name: [] for name in FIXED_COLUMNS})
+    names: list[str] = list(opened[-1]["columns"])
+    columns: dict[str, list[float | None]] = {name: [] for name in names}
+    sealed = [event.data["path"] for event in events if event.kind == "segment"]
+    for path in sealed:
+        part, _ = parquet.read(folder / path)
+        for name in names:
+            columns[name].extend(part[name])
+    for window in open_windows(folder):
+        if f"{READINGS}/{window.stem[-4:]}.parquet" in sealed:
+            continue
+        for line in read_lines(window).lines:
+            for name, value in zip(names, orjson.loads(line), strict=False):
+                columns[name].append(value)
+    return Rows(columns, dict(opened[-1].get("roles", {})))

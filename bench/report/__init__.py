@@ -1,0 +1,116 @@
+"""The HTML report of a run, made from its bundle alone; the page needs no network and no other file.
+
+The same bundle gives the same page: nothing in it depends on when or where it is rendered.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, Template
+
+from bench.record import Record
+from bench.report import gather, words
+from bench.report.figures import discharge_curves, legend_of, time_plots
+from bench.report.scales import duration, number
+from drivers.errors import RecordError
+
+__all__ = ["render"]
+
+#: Events of these kinds are listed at most so often; the rest is in events.jsonl.
+MOST_EVENTS = 60
+
+
+def render(folder: Path) -> str:
+    """The report of a bundle, closed or interrupted. Raises RecordError if the folder's record cannot be read."""
+    kept = gather.open_record(folder)
+    try:
+        files = gather.read_files(kept)
+        return _template().render(_context(kept, files))
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise RecordError(
+            f"no report can be made of it: {type(error).__name__}: {error}",
+            str(folder),
+            "run `cellbench verify` on it; it names what was altered",
+        ) from error
+
+
+def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
+    found = gather.steps(kept)
+    clauses = gather.clause_rows(kept, files)
+    result = files.result
+    verdict = str(result.get("verdict") or "none")
+    marked = [event for event in kept.events if event.kind in gather.MARKED]
+    return {
+        "record": kept,
+        "header": kept.header,
+        "simulated": kept.header.get("mode") == "simulated",
+        "result": result,
+        "verdict": verdict,
+        "verdict_words": words.verdict(verdict, clauses, result),
+        "ended": words.ended(result.get("ended_by") or {}),
+        "sequence": files.sequence,
+        "bench": files.bench,
+        "cell": files.cell,
+        "sample": files.sample,
+        "environment": files.environment,
+        "warnings": files.plan.get("warnings") or [],
+        "mass": gather.mass(files),
+        "clauses": clauses,
+        "results": gather.result_rows(files),
+        "parameters": gather.parameters(files),
+        "entries": _entries(kept),
+        "devices": gather.devices(kept, files),
+        "calibrations": gather.calibrations(files),
+        "steps": gather.table_of(found),
+        "plots": [(plot, svg, legend_of(plot)) for plot, svg in time_plots(kept, found, marked)],
+        "discharges": discharge_curves(kept, found),
+        "events": [
+            {
+                "at": duration(event.mono_s - kept.start_s),
+                "sign": gather.MARKED[event.kind][0],
+                "text": gather.said(event),
+            }
+            for event in marked[:MOST_EVENTS]
+        ],
+        "more_events": max(len(marked) - MOST_EVENTS, 0),
+        "safe_state": gather.safe_state(kept),
+        "begun": gather.utc(kept.start_utc_s),
+        "ended_at": gather.utc(kept.events[-1].utc_s),
+        "test_time": duration(result.get("test_s")),
+        "rows": len(kept.rows),
+        "css": _package_text("report.css"),
+        "number": number,
+        "words": words,
+    }
+
+
+def _entries(kept: Record) -> list[dict[str, str]]:
+    return [
+        {
+            "name": str(name).replace("_", " "),
+            "value": number(value) if isinstance(value, float) else str(value),
+            "by": str(event.data.get("by", "")),
+        }
+        for event in kept.of("answered")
+        for name, value in (event.data.get("values") or {}).items()
+    ]
+
+
+def _package_text(name: str) -> str:
+    return package_files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FunctionLoader(_package_text),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,367 @@
+"""What a report says, gathered from a bundle and nothing else.
+
+Inputs that a bundle does not hold (an interrupted run has no result) leave their part of the report empty; nothing is
+made up. Files are read as they were written, not through today's models: an old bundle keeps its report.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench import bdf, record
+from bench.record import Event, Record
+from bench.report.scales import duration, number
+
+_ENTRY = re.compile(r"\bentry\.(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step that ran. Times are test time; ``charge_ah`` and ``energy_wh`` are signed, charge positive."""
+
+    index: int
+    path: str
+    kind: str
+    name: str
+    phase: str
+    begin_s: float
+    end_s: float
+    why: str
+    charge_ah: float
+    energy_wh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The inputs of the run as the bundle holds them, parsed but not interpreted."""
+
+    sequence: Mapping[str, Any]
+    bench: Mapping[str, Any]
+    cell: Mapping[str, Any]
+    sample: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    result: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+
+def read_files(kept: Record) -> Files:
+    """Every input. Raises OSError, or ValueError for one that is not what its name says."""
+    return Files(
+        sequence=_yaml(kept.folder / "sequence.yaml"),
+        bench=_toml(kept.folder / "bench.toml"),
+        cell=_toml(kept.folder / "cell.toml"),
+        sample=kept.json("sample.json"),
+        plan=kept.json("plan.json"),
+        result=kept.json("result.json"),
+        environment=kept.json("environment.json"),
+    )
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    return value if isinstance(value, dict) else {}
+
+
+def steps(kept: Record) -> list[Step]:
+    """The steps in the order in which they ran. One that was cut short ends where the next event says so."""
+    ended = {event.data.get("step"): event for event in kept.of("step_ended")}
+    begun = list(kept.of("step_started"))
+    cut = next(kept.of("trip", "ending", "safe_state_begun", "log_closed"), None)
+    moved = _moved_by_step(kept)
+    found: list[Step] = []
+    for event in begun:
+        index = int(event.data.get("step", 0))
+        end = ended.get(index) or cut or kept.events[-1]
+        kind = str(event.data.get("step_kind", ""))
+        charge_ah, energy_wh = moved.get(index, (0.0, 0.0))
+        found.append(
+            Step(
+                index=index,
+                path=str(event.data.get("path", "")),
+                kind=kind,
+                name=str(event.data.get("id") or kind),
+                phase=str(event.data.get("phase", "")),
+                begin_s=event.mono_s - kept.start_s,
+                end_s=end.mono_s - kept.start_s,
+                why=str(end.data.get("why") or ("cut short" if index not in ended else "")),
+                charge_ah=charge_ah,
+                energy_wh=energy_wh,
+            )
+        )
+    return found
+
+
+def _owners(kept: Record) -> list[int]:
+    """The step that each span between two rows belongs to, by the span's later row: the one whose current flows."""
+    current_a = [abs(value or 0.0) for value in kept.rows.role("current")]
+    found = kept.rows.steps
+    return [found[at - 1] if at and current_a[at - 1] > current_a[at] else found[at] for at in range(len(found))]
+
+
+def _moved_by_step(kept: Record) -> dict[int, tuple[float, float]]:
+    """Net charge and energy of each step, from the stored rows."""
+    table = bdf.columns(kept)
+    moved: dict[int, tuple[float, float]] = {}
+    before = (0.0, 0.0)
+    for step, ah, wh in zip(_owners(kept), table["Net Capacity / Ah"], table["Net Energy / Wh"], strict=True):
+        now = (float(ah or 0.0), float(wh or 0.0))
+        so_far = moved.get(step, (0.0, 0.0))
+        moved[step] = (so_far[0] + now[0] - before[0], so_far[1] + now[1] - before[1])
+        before = now
+    return moved
+
+
+def step_capacity(kept: Record) -> tuple[list[float | None], list[float | None]]:
+    """Charge moved within the step so far, in and out, both >= 0; None where the step goes the other way."""
+    charging: list[float | None] = []
+    discharging: list[float | None] = []
+    gone, before, last = 0.0, 0.0, None
+    for step, net in zip(_owners(kept), bdf.columns(kept)["Net Capacity / Ah"], strict=True):
+        now = float(net or 0.0)
+        gone = (gone if step == last else 0.0) + now - before
+        before, last = now, step
+        charging.append(gone if gone > 1e-6 else None)
+        discharging.append(-gone if gone < -1e-6 else None)
+    return charging, discharging
+
+
+def entered_by(kept: Record) -> dict[str, str]:
+    """Who entered each value that no device measures, by the entry's name."""
+    return {
+        str(name): str(event.data.get("by", ""))
+        for event in kept.of("answered")
+        for name in (event.data.get("values") or {})
+    }
+
+
+def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
+    """The clause table: requirements first, then conditions, each in the order of the sequence."""
+    entries = entered_by(kept)
+    written = {str(it.get("id")): it for it in files.sequence.get("criteria") or () if isinstance(it, dict)}
+    rows: list[dict[str, Any]] = []
+    for row in files.result.get("criteria") or ():
+        asked = _ENTRY.findall(str(written.get(row["id"], {}).get("value", "")))
+        by = row.get("by") or next((entries[name] for name in asked if name in entries), None)
+        rows.append({**row, "by": by, "limit_text": _limit(row.get("limit") or {}), "value_text": _value(row)})
+    return sorted(rows, key=lambda row: row["kind"] != "requirement")
+
+
+def _limit(limit: Mapping[str, Any]) -> str:
+    low, high = limit.get("at_least"), limit.get("at_most")
+    if low is not None and high is not None:
+        return f"{number(low)} … {number(high)}"
+    if low is not None:
+        return f"≥ {number(low)}"
+    return f"≤ {number(high)}" if high is not None else "—"
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    return "not measured" if row.get("value") is None else number(row["value"])
+
+
+def result_rows(files: Files) -> list[dict[str, Any]]:
+    """Each result beside the plant's truth, and the energy density beside what is claimed."""
+    truth = files.result.get("plant_truth") or {}
+    claimed = str(files.cell.get("claimed_energy_density") or "")
+    rated = str(files.cell.get("rated_capacity") or "")
+    beside = {"energy_density_wh_kg": claimed, "capacity_ah": rated}
+    rows: list[dict[str, Any]] = []
+    for name, result in (files.result.get("results") or {}).items():
+        true = truth.get(name, {}).get("value")
+        value = result.get("value")
+        rows.append(
+            {
+                "name": name,
+                "title": name.removesuffix("_" + _suffix(result.get("unit", ""))).replace("_", " "),
+                "value": number(value),
+                "unit": _printed(result.get("unit", "")),
+                "truth": None if true is None else number(true),
+                "off": _off(value, true, result.get("unit", "")),
+                "claimed": beside.get(name) or None,
+                "share": _share(value, beside.get(name)),
+            }
+        )
+    return rows
+
+
+def _off(value: float | None, true: float | None, unit: str) -> str | None:
+    """How far measured lies from true: of a temperature in kelvin, of everything else in per cent."""
+    if value is None or not true:
+        return None
+    text = f"{value - true:+.2f} K" if unit == "degC" else f"{100.0 * (value / true - 1.0):+.3f} %"
+    return text.replace("-", "−")
+
+
+def _suffix(unit: str) -> str:
+    return {"degC": "c", "Wh/kg": "wh_kg"}.get(unit, unit.lower().replace("/", "_"))
+
+
+def _printed(unit: str) -> str:
+    return unit.replace("degC", "°C")
+
+
+def _share(value: float | None, stated: str | None) -> str | None:
+    """Measured in per cent of what is claimed or rated ("300 Wh/kg")."""
+    match = re.match(r"\s*([0-9.]+)", stated or "")
+    if value is None or match is None or not float(match[1]):
+        return None
+    return f"{100.0 * value / float(match[1]):.1f} %"
+
+
+def mass(files: Files) -> dict[str, Any]:
+    """The mass that the energy density stands on, and whether it was weighed."""
+    weighed = files.sample.get("mass_kg")
+    nominal = bool(files.plan.get("nominal_mass", weighed is None))
+    text = f"{number(weighed)} kg" if weighed is not None and not nominal else str(files.cell.get("mass") or "—")
+    return {"text": text, "nominal": nominal, "balance": files.sample.get("balance")}
+
+
+def devices(kept: Record, files: Files) -> list[dict[str, Any]]:
+    """Every device of the bench file, and what answered in its place."""
+    answered: dict[str, Any] = {}
+    for event in kept.of("devices"):
+        answered |= event.data.get("devices") or {}
+    rows: list[dict[str, Any]] = []
+    for name, entry in (files.bench.get("devices") or {}).items():
+        identity = answered.get(name) or {}
+        rows.append(
+            {
+                "name": name,
+                "model": entry.get("model", ""),
+                "url": entry.get("url", ""),
+                "used": name in answered,
+                **{key: identity.get(key) or "—" for key in ("maker", "serial", "firmware")},
+                "says": identity.get("model") or "—",
+            }
+        )
+    return rows
+
+
+def calibrations(files: Files) -> list[dict[str, Any]]:
+    """Certificates by point: those that the plan used, else those of the bench file."""
+    used = files.plan.get("calibration")
+    table: Mapping[str, Any] = used if isinstance(used, dict) else files.bench.get("calibration") or {}
+    return [
+        {
+            "point": point,
+            "certificate": entry.get("certificate", "—"),
+            "date": str(entry.get("date") or entry.get("made") or "—"),
+            "due": str(entry.get("due", "—")),
+            "accuracy": ", ".join(
+                f"{name.replace('_', ' ')} {value}" for name, value in (entry.get("accuracy") or {}).items() if value
+            )
+            or "—",
+            "simulated": bool(entry.get("simulated")),
+        }
+        for point, entry in table.items()
+    ]
+
+
+def parameters(files: Files) -> list[dict[str, Any]]:
+    """The sequence's parameters as bound, a changed one marked."""
+    given = files.plan.get("parameters") or {}
+    if isinstance(given, Mapping):
+        given = [{"name": name, **(it if isinstance(it, dict) else {"text": it})} for name, it in given.items()]
+    return [
+        {
+            "name": it.get("name", ""),
+            "text": it.get("text") or f"{number(it.get('value'))} {it.get('unit', '')}".strip(),
+            "overridden": bool(it.get("overridden")),
+        }
+        for it in given
+    ]
+
+
+#: Events worth a mark in the plots and a line in the list: sign, words, whether it is bad news.
+MARKED: dict[str, tuple[str, str, bool]] = {
+    "preflight_passed": ("P", "preflight passed", False),
+    "trip": ("✕", "guard trip", True),
+    "reading_lost": ("!", "readings lost", True),
+    "reading_recovered": ("r", "readings back", False),
+    "quality": ("q", "quality of a reading changed", True),
+    "safe_state_begun": ("S", "safe state begun", False),
+    "safe_state_failed": ("✕", "safe state not confirmed", True),
+    "safe_state": ("S", "safe state", False),
+    "answered": ("A", "answered", False),
+    "unanswered": ("!", "not answered", True),
+    "turn_started": ("↻", "turn", False),
+    "ending": ("E", "end", False),
+    "reopened": ("!", "record reopened", True),
+    "forced_jump": ("!", "forced jump of the virtual clock", True),
+}
+
+
+def said(event: Event) -> str:
+    """One event in one line."""
+    words = MARKED[event.kind][1]
+    data = {key: value for key, value in event.data.items() if value not in (None, "", [], {}) and key != "readings"}
+    match event.kind:
+        case "safe_state":
+            return f"{words}: {'confirmed' if data.get('confirmed') else 'NOT CONFIRMED'}"
+        case "turn_started":
+            return f"turn {data.get('turn')} of {data.get('id')}"
+        case "answered":
+            values = ", ".join(f"{name} = {_said(value)}" for name, value in (data.get("values") or {}).items())
+            return f"answered by {data.get('by')}" + (f": {values}" if values else "")
+        case "preflight_passed":
+            return f"{words}, OCV {number(data.get('ocv_v'), 4)} V"
+        case "trip" | "ending":
+            parts = [str(data.get("cause", "")), str(data.get("rule", "")), str(data.get("device", ""))]
+            numbers = [f"{key} {_said(data[key])}" for key in ("value", "limit") if key in data]
+            return f"{words}: " + ", ".join([part for part in parts if part] + numbers).replace("_", " ")
+        case _:
+            return f"{words}: " + ", ".join(f"{key} {_said(value)}" for key, value in data.items())
+
+
+def _said(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def safe_state(kept: Record) -> Mapping[str, Any] | None:
+    """What the last safe state event says; None if there was none."""
+    return next((event.data for event in reversed(list(kept.of("safe_state")))), None)
+
+
+def open_record(folder: Path) -> Record:
+    """The record behind a report. Raises RecordError."""
+    return record.load(folder)
+
+
+def table_of(found: Sequence[Step]) -> list[dict[str, Any]]:
+    """The step table, ready to print."""
+    return [
+        {
+            "index": step.index,
+            "path": step.path,
+            "name": step.name.replace("_", " "),
+            "kind": step.kind,
+            "phase": step.phase,
+            "at": duration(step.begin_s),
+            "took": duration(step.end_s - step.begin_s),
+            "ah": number(round(step.charge_ah, 4), 5) if abs(step.charge_ah) > 5e-5 else "",
+            "wh": number(round(step.energy_wh, 4), 5) if abs(step.energy_wh) > 5e-5 else "",
+            "why": step.why.replace("_", " "),
+        }
+        for step in found
+    ]

@@ -1,0 +1,352 @@
+"""What commands say under ``--json``: one strict model each, and the JSON Schemas made from them.
+
+``python -m bench.results DIR`` writes the schemas to DIR (docs/schemas in this project). Every object carries
+``schema`` and ``exit_code``; enumerations are lower case; a number's unit stands beside it or in its name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.errors import BenchError, Fault
+from drivers.units import unit_of
+
+if TYPE_CHECKING:
+    from bench.outcome import Outcome
+    from bench.verify import Verification
+    from sequences.verdict import CriterionResult
+
+ModeWord = Literal["simulated", "live"]
+VerdictWord = Literal["pass", "fail", "error", "aborted", "inconclusive"]
+EndWord = Literal[
+    "completed", "sample_event", "bench_limit", "staleness", "interlock", "person", "device", "host"
+]  # fmt: skip
+
+#: The exit code that each verdict ends a run with.
+EXIT_CODES: dict[VerdictWord, int] = {"pass": 0, "fail": 1, "aborted": 3, "error": 4, "inconclusive": 5}
+
+
+class Shape(BaseModel):
+    """Strict both ways: nothing is coerced, nothing unknown gets in, no NaN gets out."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class Result(Shape):
+    """Every object that ends stdout."""
+
+    exit_code: int = Field(ge=0, le=5)
+
+
+class FaultRow(Shape):
+    """One thing that is wrong: what, where it stands, what to do about it."""
+
+    error: str
+    where: str
+    fix: str
+
+    @classmethod
+    def of(cls, fault: Fault) -> FaultRow:
+        return cls(error=fault.error, where=fault.where, fix=fault.fix)
+
+
+class ErrorResult(Result):
+    """A command that could not do what it was asked."""
+
+    schema_: Literal["cellbench/error/1"] = Field(default="cellbench/error/1", alias="schema")
+    faults: list[FaultRow] = Field(min_length=1)
+
+
+class Value(Shape):
+    """A number and its unit ("" for a plain number)."""
+
+    value: float
+    unit: str
+
+
+class Limit(Shape):
+    """What a value must lie between; null: no limit on that side."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class CriterionRow(Shape):
+    """One line of the clause table. ``grade`` is A, B, U (unverified) or ours; ``by`` names who entered the value."""
+
+    id: str
+    kind: Literal["requirement", "condition"]
+    title: str
+    title_zh: str
+    source: str
+    clause: str | None
+    verdict: VerdictWord
+    value: float | None
+    unit: str
+    limit: Limit
+    grade: Literal["A", "B", "U", "ours"]
+    note: str | None = None
+    by: str | None = None
+
+
+class EndedByRow(Shape):
+    """What ended the run: ``completed`` is the sequence's own end."""
+
+    phase: Literal["conditioning", "stimulus", "observation"] | None
+    kind: EndWord
+    rule: str | None = None
+    device: str | None = None
+    value: float | None = None
+    limit: float | None = None
+
+
+class RunResult(Result):
+    """What ``run`` and ``demo`` end with, and ``result.json`` of the bundle (where ``bundle`` is ".")."""
+
+    schema_: Literal["cellbench/run/1"] = Field(default="cellbench/run/1", alias="schema")
+    run_id: str
+    bundle: str
+    mode: ModeWord
+    verdict: VerdictWord
+    ended_by: EndedByRow
+    criteria: list[CriterionRow]
+    results: dict[str, Value]
+    plant_truth: dict[str, Value] | None
+    test_s: float
+    wall_s: float
+    faults: list[FaultRow] = Field(default_factory=list)
+
+
+class CheckResult(Result):
+    """What ``check`` found on the files alone; ``estimate_s`` is how long the run would take."""
+
+    schema_: Literal["cellbench/check/1"] = Field(default="cellbench/check/1", alias="schema")
+    sequence: str
+    bench: str
+    cell: str
+    warnings: list[str]
+    parameters: dict[str, str]
+    estimate_s: float | None = None
+
+
+class VerifyStatus(StrEnum):
+    INTACT = "intact"
+    ALTERED = "altered"
+    NOT_A_BUNDLE = "not_a_bundle"
+    NOT_CLOSED = "not_closed"
+
+
+VERIFY_EXIT_CODES = {
+    VerifyStatus.INTACT: 0,
+    VerifyStatus.ALTERED: 1,
+    VerifyStatus.NOT_A_BUNDLE: 2,
+    VerifyStatus.NOT_CLOSED: 5,
+}
+
+
+class Problem(Shape):
+    """What does not fit, in which file, and at which record or line of it where that can be told (from 0)."""
+
+    file: str
+    record: int | None
+    error: str
+
+    def __str__(self) -> str:
+        place = self.file if self.record is None else f"{self.file}, record {self.record}"
+        return f"{place}: {self.error}"
+
+
+class VerifyResult(Result):
+    """What ``verify`` found. ``owned``: a live process still writes it."""
+
+    schema_: Literal["cellbench/verify/1"] = Field(default="cellbench/verify/1", alias="schema")
+    bundle: str
+    status: VerifyStatus
+    problems: list[Problem]
+    owned: bool = False
+    durable: bool | None = None
+
+
+class FileResult(Result):
+    """What ``report`` and ``export`` wrote."""
+
+    schema_: Literal["cellbench/file/1"] = Field(default="cellbench/file/1", alias="schema")
+    bundle: str
+    files: list[str]
+
+
+class SampleRow(Shape):
+    """One sample record in short. ``mass`` without a balance is nominal."""
+
+    id: str
+    type: str
+    serial: str | None
+    batch: str | None
+    mass_kg: float | None
+    state: str
+    runs: list[str]
+
+
+class SampleList(Result):
+    """What ``sample list`` (all), ``sample add`` and ``sample show`` (one) end with."""
+
+    schema_: Literal["cellbench/samples/1"] = Field(default="cellbench/samples/1", alias="schema")
+    samples: list[SampleRow]
+
+
+class SequenceRow(Shape):
+    """One sequence of the library; ``status`` is where the standard's edition stands."""
+
+    id: str
+    title: str
+    summary: str
+    standard: str | None
+    status: str | None
+    class_: str = Field(alias="class")
+
+
+class SequenceList(Result):
+    """What ``sequences`` ends with."""
+
+    schema_: Literal["cellbench/sequences/1"] = Field(default="cellbench/sequences/1", alias="schema")
+    sequences: list[SequenceRow]
+
+
+class DeviceRow(Shape):
+    """One device model; ``evidence`` says how far its driver's claim goes."""
+
+    model: str
+    title: str
+    kind: str
+    schemes: list[str]
+    points: dict[str, str]
+    on_comm_loss: str
+    evidence: str
+
+
+class DeviceList(Result):
+    """What ``devices`` ends with."""
+
+    schema_: Literal["cellbench/devices/1"] = Field(default="cellbench/devices/1", alias="schema")
+    devices: list[DeviceRow]
+
+
+def error_result(error: BenchError, exit_code: int) -> ErrorResult:
+    """Every fault of an error, ready to print."""
+    return ErrorResult(exit_code=exit_code, faults=[FaultRow.of(fault) for fault in error.faults])
+
+
+def verify_result(found: Verification) -> VerifyResult:
+    """What ``verify`` says, with its exit code: 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
+    return VerifyResult(
+        exit_code=VERIFY_EXIT_CODES[found.status],
+        bundle=str(found.folder),
+        status=found.status,
+        problems=list(found.problems),
+        owned=found.owned,
+        durable=found.durable,
+    )
+
+
+def run_result(
+    outcome: Outcome,
+    *,
+    run_id: str,
+    bundle: str,
+    mode: ModeWord,
+    wall_s: float,
+    entered: Mapping[str, str] | None = None,
+) -> RunResult:
+    """What ``run`` says. ``entered``: by criterion id, who entered the value that it judges."""
+    ended = outcome.ended_by
+    verdict: VerdictWord = outcome.verdict.value
+    return RunResult(
+        exit_code=EXIT_CODES[verdict],
+        run_id=run_id,
+        bundle=bundle,
+        mode=mode,
+        verdict=verdict,
+        ended_by=EndedByRow.model_validate(
+            {
+                "phase": ended.phase,
+                "kind": ended.kind.value,
+                "rule": ended.rule,
+                "device": ended.device,
+                "value": ended.value,
+                "limit": ended.limit,
+            }
+        ),
+        criteria=[_criterion_row(row, (entered or {}).get(row.criterion.id)) for row in outcome.criteria],
+        results=_values(outcome.results),
+        plant_truth=None if outcome.plant_truth is None else _values(outcome.plant_truth),
+        test_s=round(outcome.test_s, 6),
+        wall_s=round(wall_s, 3),
+        faults=[FaultRow.of(fault) for fault in outcome.faults],
+    )
+
+
+def _criterion_row(row: CriterionResult, by: str | None) -> CriterionRow:
+    criterion, source = row.criterion, row.criterion.source
+    return CriterionRow(
+        id=criterion.id,
+        kind=criterion.kind.value,
+        title=criterion.title.en,
+        title_zh=criterion.title.zh,
+        source="-".join(filter(None, (source.standard, source.edition))),
+        clause=source.clause,
+        verdict=row.verdict.value,
+        value=row.value,
+        unit=row.unit,
+        limit=Limit(at_least=row.low, at_most=row.high),
+        grade=source.grade.value,
+        note=source.note,
+        by=by,
+    )
+
+
+def _values(numbers: Mapping[str, float]) -> dict[str, Value]:
+    return {name: Value(value=value, unit=unit_of(name)) for name, value in numbers.items()}
+
+
+RESULTS: tuple[type[Result], ...] = (
+    RunResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SequenceList, DeviceList,
+)  # fmt: skip
+
+
+def schemas() -> dict[str, str]:
+    """File name to text of every JSON Schema, as it must stand in docs/schemas."""
+    texts: dict[str, str] = {}
+    for model in RESULTS:
+        schema: dict[str, Any] = model.model_json_schema(by_alias=True, mode="serialization")
+        kind = str(model.model_fields["schema_"].default).split("/")[1]
+        texts[f"{kind}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return texts
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write every schema to the folder named, and remove what is none of them."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m bench.results DIR\n")
+        return 2
+    folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = schemas()
+    for old in folder.glob("*.json"):
+        if old.name not in texts:
+            old.unlink()
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

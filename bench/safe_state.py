@@ -1,0 +1,217 @@
+"""The safe state: no current, no output, contactor open, chamber to ambient - proven, whatever else has failed.
+
+Order. The electrical path goes one after the other: first every cycler (currents to 0, output off, so that the
+contactor opens without current), then every switching module (all outputs off), then the contactor's feedback is read.
+Chambers and the rest are made safe meanwhile. A cycler that does not confirm within its deadline does not hold up the
+contactor: opening it, even under current, is the way out that is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.energy import Energy
+from drivers.capabilities import Chamber, Cycler, Device, Switches
+from drivers.errors import DeviceError, RecordError
+from drivers.reading import Quality
+
+#: How long each kind of device may take to confirm. A chamber's controller wants 0.2 to 0.5 s of quiet a command.
+CYCLER_DEADLINE_S = 2.0
+SWITCHES_DEADLINE_S = 2.0
+FEEDBACK_DEADLINE_S = 2.0
+OTHER_DEADLINE_S = 6.0
+
+#: A stop that was lost on the way is sent again; making safe is idempotent.
+TRIES = 3
+RETRY_PAUSE_S = 0.1
+FEEDBACK_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSafe:
+    """What became of one device, or of the contactor (``what`` says which)."""
+
+    device: str
+    what: str
+    confirmed: bool
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SafeResult:
+    """Everything that was attempted. ``isolated``: the sample's contactor reads back open."""
+
+    why: str
+    parts: tuple[MadeSafe, ...]
+    isolated: bool
+    took_s: float
+
+    @property
+    def confirmed(self) -> bool:
+        """Every device and the contactor proved safe."""
+        return all(part.confirmed for part in self.parts)
+
+    @property
+    def failures(self) -> tuple[MadeSafe, ...]:
+        return tuple(part for part in self.parts if not part.confirmed)
+
+
+class SafeState:
+    """Makes the bench safe once, however often and by whomever it is asked.
+
+    ``begin`` starts it in a task of its own and gives that task at once; wait for it with :func:`outlast`, so that
+    whoever is cancelled meanwhile still stays until it is confirmed or its deadlines have passed. Nothing that goes
+    wrong on one device skips the next. Energy is forbidden from ``begin`` on, for good.
+
+    Events: ``safe_state_begun``, then ``safe_state`` with the result; a device that does not confirm is
+    ``safe_state_failed`` at once. A log that can no longer be written does not stop it.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        *,
+        feedback: str | None,
+        energy: Energy,
+        event: Callable[..., Any],
+    ) -> None:
+        self._devices: Mapping[str, Device] = {device.name: device for device in devices}
+        self._feedback = feedback
+        self._energy = energy
+        self._event = event
+        self._task: asyncio.Task[SafeResult] | None = None
+
+    @property
+    def begun(self) -> bool:
+        return self._task is not None
+
+    def begin(self, why: str, *, fire: bool = False) -> asyncio.Task[SafeResult]:
+        """Start making safe. What is asked later, for another reason, changes nothing and gets the same task."""
+        self._energy.forbid()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._make(why, fire=fire), name="safe state")
+        return self._task
+
+    async def _make(self, why: str, *, fire: bool) -> SafeResult:
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        self._note("safe_state_begun", why=why, fire=fire)
+        electrical = loop.create_task(self._electrical(fire=fire), name="safe state: electrical")
+        others = [
+            loop.create_task(self._device(device, OTHER_DEADLINE_S, fire=fire), name=f"safe state: {device.name}")
+            for device in self._devices.values()
+            if not isinstance(device, Cycler | Switches)
+        ]
+        await asyncio.wait([electrical, *others])
+        parts, isolated = electrical.result()
+        parts = (*parts, *(task.result() for task in others))
+        result = SafeResult(why, parts, isolated, loop.time() - begun_s)
+        self._note(
+            "safe_state",
+            confirmed=result.confirmed,
+            isolated=isolated,
+            took_s=round(result.took_s, 3),
+            parts=[
+                {"device": part.device, "what": part.what, "confirmed": part.confirmed, "error": part.error}
+                for part in parts
+            ],
+        )
+        return result
+
+    async def _electrical(self, *, fire: bool) -> tuple[tuple[MadeSafe, ...], bool]:
+        devices = self._devices.values()
+        cyclers = [await self._device(it, CYCLER_DEADLINE_S, fire=fire) for it in devices if isinstance(it, Cycler)]
+        switches = [
+            await self._device(it, SWITCHES_DEADLINE_S, fire=fire) for it in devices if isinstance(it, Switches)
+        ]
+        parts = [*cyclers, *switches]
+        if self._feedback is None:
+            return tuple(parts), False
+        contactor = await self._contactor(self._feedback)
+        return (*parts, contactor), contactor.confirmed
+
+    async def _device(self, device: Device, deadline_s: float, *, fire: bool) -> MadeSafe:
+        what = _what(device)
+        error = await _within(deadline_s, _insist(device, fire=fire), f"safe state: {device.name}")
+        if error is not None:
+            self._note("safe_state_failed", device=device.name, what=what, error=error)
+        return MadeSafe(device.name, what, confirmed=error is None, error=error)
+
+    async def _contactor(self, feedback: str) -> MadeSafe:
+        what = "contactor open by feedback"
+        name = feedback.split(".", 1)[0]
+        error = await _within(FEEDBACK_DEADLINE_S, _open_by(self._devices[name], feedback), "safe state: feedback")
+        if error is not None:
+            error = f"THE CONTACTOR IS NOT PROVEN OPEN: {error}; isolate the sample by hand"
+            self._note("safe_state_failed", device=name, what=what, error=error)
+        return MadeSafe(name, what, confirmed=error is None, error=error)
+
+    def _note(self, kind: str, **fields: Any) -> None:
+        try:
+            self._event(kind, **fields)
+        except RecordError:
+            return  # the run ends for that already; energy comes first
+
+
+async def outlast(task: asyncio.Task[Any]) -> bool:
+    """Wait until ``task`` is done, through any cancellation. True if one arrived: the caller owes it then."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
+
+
+async def _insist(device: Device, *, fire: bool) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            await device.make_safe(fire=fire)
+        except DeviceError:
+            if attempt == TRIES:
+                raise
+            await asyncio.sleep(RETRY_PAUSE_S)
+        else:
+            return
+
+
+async def _open_by(device: Device, feedback: str) -> None:
+    while True:
+        for reading in await device.read():
+            if reading.channel == feedback and reading.quality is Quality.GOOD and reading.value == 0.0:
+                return
+        await asyncio.sleep(FEEDBACK_PAUSE_S)
+
+
+async def _within(deadline_s: float, work: Any, name: str) -> str | None:
+    """Run ``work`` as a task of its own for at most so long. None if it succeeded, else what is wrong.
+
+    Whatever the driver raised is only looked at, so that not even a programming error in it skips the next device.
+    """
+    task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
+    await asyncio.wait([task], timeout=deadline_s)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+        if task.cancelled():
+            return f"no confirmation within {deadline_s:g} s"
+    if task.cancelled():
+        return "it was cancelled"
+    failure = task.exception()
+    if failure is None:
+        return None
+    return failure.faults[0].error if isinstance(failure, DeviceError) else f"{type(failure).__name__}: {failure}"
+
+
+def _what(device: Device) -> str:
+    if isinstance(device, Cycler):
+        return "currents 0, output off"
+    if isinstance(device, Switches):
+        return "all outputs off"
+    if isinstance(device, Chamber):
+        return "setpoint to ambient, or off after fire"
+    return "nothing to switch"

@@ -1,0 +1,302 @@
+"""What each kind of step does. A step commands devices, then waits on the stream; it never polls.
+
+Every command is announced in the log before it leaves. A charge or discharge writes its set values while the output
+is off, then switches the output on; at its end the output goes off first and the set currents to zero after, so that
+no step can ever be energised with the set values of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.answers import Answers
+from bench.energy import Energy
+from bench.live import Follow
+from bench.notebook import Notebook, StepTruth, TruthProbe
+from bench.plan import Plan
+from bench.stream import Stream
+from bench.waiting import (
+    ConditionEnd,
+    FirstOf,
+    Judge,
+    RegulationEnd,
+    SettledEnd,
+    SoakEnd,
+    StepTimeoutError,
+    wait_for_end,
+)
+from drivers.capabilities import Chamber, Cycler, Setpoints
+from drivers.errors import ConfigError
+from sequences.expressions import Expression
+from sequences.language import ChamberSet, Charge, Confirm, Discharge, Measure, Rest, Soak
+
+Regulated = Charge | Discharge
+Leaf = Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a step works with."""
+
+    plan: Plan
+    cycler: Cycler
+    chamber: Chamber | None
+    stream: Stream
+    energy: Energy
+    notebook: Notebook
+    answers: Answers
+    truth: TruthProbe | None
+    event: Callable[..., Any]
+
+    def worth(self, expression: Expression) -> float:
+        """An expression's value now. Raises MissingValueError, or ValueError if it comes to no number."""
+        value = self.notebook.evaluate(expression)
+        if value is None:
+            raise ValueError(f"'{expression}' has no value at this step")
+        return value
+
+
+@dataclass(slots=True)
+class StepRun:
+    """One step under way: what will end it, and what it leaves behind.
+
+    ``more`` and ``truth`` stand in for live names when the step's results are taken.
+    """
+
+    step: Leaf
+    means: Means
+    reason: str = ""
+    judge: Judge | None = None
+    begun_s: float = 0.0
+    ends_s: float = math.inf
+    planned_s: float | None = None
+    ends: str = ""
+    more: dict[str, float] | None = None
+    truth: dict[str, float] | None = None
+
+    async def run(self) -> None:
+        """Do the step. Raises StepTimeoutError, DeviceError, ConfigError, EnergyForbiddenError, ValueError."""
+        match self.step:
+            case Charge() | Discharge():
+                await self._regulate(self.step)
+            case Rest():
+                await self._rest(self.step)
+            case ChamberSet():
+                await self._chamber(self.step)
+            case Soak():
+                await self._soak(self.step)
+            case Measure():
+                await self._measure(self.step)
+            case Confirm():
+                await self._confirm(self.step)
+
+    def prepare(self) -> None:
+        """Work out what will end the step, so that it can be announced. Touches no device."""
+        step, worth = self.step, self.means.worth
+        match step:
+            case Charge() | Discharge():
+                self.judge = self._regulated_end(step)
+                self.ends = f"{self.judge.text()}, at most {_span(worth(step.timeout))}"
+            case Rest():
+                self.planned_s = worth(step.duration)
+                self.ends = f"after {_span(self.planned_s)}"
+                if step.end is not None:
+                    self.judge = ConditionEnd(step.end, self.means.notebook.live, worth)
+                    self.ends += f" or {self.judge.text()}"
+            case Soak():
+                self.judge = SoakEnd(
+                    self.means.notebook.live,
+                    of=step.of,
+                    target_c=worth(step.temperature),
+                    tolerance_k=worth(step.tolerance),
+                    duration_s=worth(step.duration),
+                )
+                self.ends = f"{self.judge.text()}, at most {_span(worth(step.timeout))}"
+            case Measure():
+                self.planned_s = worth(step.duration)
+                self.ends = f"after {_span(self.planned_s)}"
+            case ChamberSet():
+                self.ends = "at once"
+            case Confirm():
+                self.ends = f"when answered by {self.means.answers.by}"
+
+    def remaining_s(self, now_s: float, last_took_s: float | None) -> float | None:
+        """An estimate: exact for a given duration, else from the turn before, else from the rated capacity."""
+        gone_s = now_s - self.begun_s
+        if self.planned_s is not None:
+            return max(0.0, self.planned_s - gone_s)
+        if isinstance(self.judge, SoakEnd):
+            return self.judge.remaining_s
+        if not isinstance(self.step, Charge | Discharge):
+            return None
+        if last_took_s is not None:
+            return max(0.0, last_took_s - gone_s)
+        current_a = self.means.notebook.live.values["current"]
+        rated_ah = self.means.plan.values["cell.rated_capacity"]
+        if not isinstance(current_a, float) or not abs(current_a) > 0.0:
+            return None
+        return max(0.0, 3600.0 * rated_ah / abs(current_a) - gone_s)
+
+    async def _regulate(self, step: Regulated) -> None:
+        means, direction = self.means, _direction(step)
+        setpoints, limit_s = self._setpoints(step), means.worth(step.timeout)
+        cycler, live, what = means.cycler, means.notebook.live, f"{means.cycler.name} output"
+        faults = means.plan.check_setpoints(step, setpoints)
+        if faults:
+            raise ConfigError(faults)
+        means.event("setpoint", device=cycler.name, **_as_fields(setpoints))
+        await cycler.apply(setpoints)
+        truth = StepTruth(means.truth, means.plan.channel.name, direction) if means.truth is not None else None
+        means.energy.begin(what)
+        means.event("output_on", device=cycler.name)
+        await cycler.output(on=True)
+        self._begin(direction, limit_s)
+        self.reason = await wait_for_end(means.stream, self.judge, until_s=self.ends_s) or "timeout"
+        live.totals.freeze()
+        means.event("output_off", device=cycler.name, why=self.reason)
+        await cycler.output(on=False)
+        live.end(_now_s())
+        idle = Setpoints(setpoints.voltage_v, 0.0, 0.0, 0.0, 0.0)
+        means.event("setpoint", device=cycler.name, **_as_fields(idle))
+        await cycler.apply(idle)
+        means.energy.end(what)
+        if truth is not None:
+            self.truth = truth.values()
+        if self.reason == "timeout":
+            raise self._timed_out(cycler.name, limit_s)
+
+    async def _rest(self, step: Rest) -> None:
+        self._begin(0, self.means.worth(step.duration))
+        self.reason = await wait_for_end(self.means.stream, self.judge, until_s=self.ends_s) or "duration"
+        self.means.notebook.live.end(_now_s())
+
+    async def _chamber(self, step: ChamberSet) -> None:
+        chamber = self._needed_chamber()
+        temperature_c = self.means.worth(step.temperature)
+        faults = self.means.plan.check_setpoints(step, temperature_c)
+        if faults:
+            raise ConfigError(faults)
+        self._begin(0, math.inf)
+        self.means.event("setpoint", device=chamber.name, temperature_c=temperature_c)
+        await chamber.run_at(temperature_c)
+        self.means.notebook.live.end(_now_s())
+        self.reason = "set"
+
+    async def _soak(self, step: Soak) -> None:
+        limit_s = self.means.worth(step.timeout)
+        self._begin(0, limit_s)
+        reason = await wait_for_end(self.means.stream, self.judge, until_s=self.ends_s)
+        self.means.notebook.live.end(_now_s())
+        if reason is None:
+            chamber = self.means.chamber
+            raise self._timed_out(chamber.name if chamber is not None else "the sample's place", limit_s)
+        self.reason = reason
+
+    async def _measure(self, step: Measure) -> None:
+        live = self.means.notebook.live
+        means = {name: Follow(name, "mean") for name in ("voltage", "current", "power", "temperature", "ambient")}
+        before = live.followed
+        for follow in means.values():
+            follow.resume()
+        live.follow((*before, *means.values()))
+        try:
+            self._begin(0, self.means.worth(step.duration))
+            await wait_for_end(self.means.stream, None, until_s=self.ends_s)
+        finally:
+            live.follow(before)
+        live.end(_now_s())
+        self.more = {name: math.nan if follow.value is None else follow.value for name, follow in means.items()}
+        self.reason = "duration"
+
+    async def _confirm(self, step: Confirm) -> None:
+        self._begin(0, math.inf)
+        answers = self.means.answers
+        self.means.event("asked", text=step.text.en, entries=[entry.name for entry in step.entries])
+        given = await answers.ask(step)
+        self.means.notebook.live.end(_now_s())
+        if given is None:
+            self.means.event("unanswered", by=answers.by)
+            raise NotConfirmedError(step.text.en)
+        self.means.event("answered", by=answers.by, values=dict(given))
+        for name, value in given.items():
+            if isinstance(value, float):
+                self.means.notebook.put(f"entry.{name}", value)
+        self.reason = f"answered by {answers.by}"
+
+    def _begin(self, direction: int, limit_s: float) -> None:
+        self.begun_s = _now_s()
+        self.ends_s = self.begun_s + limit_s
+        self.means.notebook.live.begin(self.begun_s, direction=direction)
+
+    def _setpoints(self, step: Regulated) -> Setpoints:
+        means = self.means
+        current_a = means.worth(step.current) if step.current is not None else means.plan.max_current_a(step)
+        power_w = means.worth(step.power) if step.power is not None else means.plan.max_power_w
+        voltage_v = means.worth(step.voltage)
+        if isinstance(step, Charge):
+            return Setpoints(voltage_v, current_a, 0.0, power_w, 0.0)
+        return Setpoints(voltage_v, 0.0, current_a, 0.0, power_w)
+
+    def _regulated_end(self, step: Regulated) -> Judge:
+        """cc and cp end by the instrument's own going over to constant voltage, or earlier by ``end``; cccv and cv by
+        ``end`` alone, once the instrument has settled."""
+        means, live, direction = self.means, self.means.notebook.live, _direction(step)
+        setpoints = self._setpoints(step)
+        power = step.mode == "cp"
+        regulation = RegulationEnd(
+            live,
+            of="power" if power else "current",
+            set_value=max(setpoints.source_power_w, setpoints.sink_power_w)
+            if power
+            else max(setpoints.source_current_a, setpoints.sink_current_a),
+            limit_v=setpoints.voltage_v,
+            resolution_v=means.plan.voltage_resolution_v,
+            direction=direction,
+        )
+        if step.end is None:
+            return regulation
+        condition = SettledEnd(ConditionEnd(step.end, live, means.worth), live, regulation)
+        return FirstOf(regulation, condition) if step.mode in ("cc", "cp") else condition
+
+    def _needed_chamber(self) -> Chamber:
+        if self.means.chamber is None:
+            raise ValueError("the sample's place has no chamber")
+        return self.means.chamber
+
+    def _timed_out(self, device: str, limit_s: float) -> StepTimeoutError:
+        values = self.means.notebook.live.values
+        now = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name in _SHOWN and _is_number(value))
+        return StepTimeoutError(device, f"{self.step.kind} ({self.ends})", f"no end within {_span(limit_s)}; {now}")
+
+
+class NotConfirmedError(Exception):
+    """A person did not give the confirmation that the step needs."""
+
+
+_SHOWN = ("voltage", "current", "temperature", "ambient")
+
+
+def _is_number(value: float | tuple[float, ...]) -> bool:
+    return isinstance(value, float) and not math.isnan(value)
+
+
+def _direction(step: Regulated) -> int:
+    return 1 if isinstance(step, Charge) else -1
+
+
+def _as_fields(setpoints: Setpoints) -> dict[str, float]:
+    return {name: getattr(setpoints, name) for name in Setpoints.__dataclass_fields__}
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _span(time_s: float) -> str:
+    if time_s >= 5400.0:
+        return f"{time_s / 3600.0:.3g} h"
+    return f"{time_s / 60.0:.3g} min" if time_s >= 90.0 else f"{time_s:.3g} s"

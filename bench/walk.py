@@ -1,0 +1,144 @@
+"""Walks the steps of a plan in order, with their repeats, and keeps what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.notebook import TruthTotals
+from bench.observing import Observer, StepEnded, StepStarted
+from bench.recorder import LogRuleSI, Recorder
+from bench.steps import Leaf, Means, StepRun
+from sequences.language import Call, Charge, Discharge, LogRule, Phase, Repeat, RepeatUntilStable, Step
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The place of a step in the tree: its path, the ids that enclose it, and whether it stands in a repeat."""
+
+    path: tuple[int, ...] = ()
+    ids: frozenset[str] = frozenset()
+    repeated: bool = False
+
+    def below(self, number: int, step: Step) -> _Where:
+        ids = self.ids if step.id is None else self.ids | {step.id}
+        return _Where((*self.path, number), ids, self.repeated)
+
+    def turn(self, number: int) -> _Where:
+        return _Where((*self.path, number), self.ids, repeated=True)
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self.path))
+
+
+class Walk:
+    """One walk through a sequence. ``under_way`` is the step that runs now, for whoever shows progress.
+
+    ``phase`` is that of the newest step, None before the first. Raises whatever ends a step.
+    """
+
+    def __init__(self, means: Means, recorder: Recorder, observer: Observer) -> None:
+        self.phase: Phase | None = None
+        self.under_way: StepRun | None = None
+        self.path = ""
+        self.longest_log_interval_s = 0.0
+        self._means = means
+        self._recorder = recorder
+        self._observer = observer
+        self._count = 0
+        self._took_s: dict[int, float] = {}
+
+    async def run(self) -> None:
+        await self._steps(self._means.plan.sequence.steps, _Where())
+
+    def last_took_s(self) -> float | None:
+        """How long the step under way took in the turn before."""
+        return None if self.under_way is None else self._took_s.get(id(self.under_way.step))
+
+    async def _steps(self, steps: Sequence[Step], where: _Where) -> None:
+        for number, step in enumerate(steps, 1):
+            here = where.below(number, step)
+            match step:
+                case Repeat():
+                    for turn in range(1, step.count + 1):
+                        await self._turn(step, here, turn)
+                case RepeatUntilStable():
+                    await self._until_stable(step, here)
+                case Call():
+                    raise ValueError(f"step {here}: the call of {step.sequence} was not expanded")
+                case _:
+                    await self._leaf(step, here)
+
+    async def _turn(self, step: Repeat | RepeatUntilStable, here: _Where, turn: int) -> None:
+        self._means.event("turn_started", path=str(here), id=step.id, turn=turn)
+        await self._steps(step.steps, here.turn(turn))
+
+    async def _until_stable(self, step: RepeatUntilStable, here: _Where) -> None:
+        notebook, stable = self._means.notebook, step.stable
+        within = self._means.worth(stable.within)
+        reached, turn = False, 0
+        while not reached and turn < step.at_most:
+            turn += 1
+            await self._turn(step, here, turn)
+            last = notebook.turns(stable.result)[-stable.last :]
+            reached = len(last) == stable.last and max(last) - min(last) < within
+            self._means.event("turn_ended", path=str(here), id=step.id, turn=turn, last=list(last), stable=reached)
+        notebook.put_result(f"{step.id}_stable", 1.0 if reached else 0.0)
+        notebook.put_result(f"{step.id}_turns", float(turn))
+
+    async def _leaf(self, step: Leaf, here: _Where) -> None:
+        means, notebook = self._means, self._means.notebook
+        self._count += 1
+        index, path, name = self._count, str(here), step.id or (step.title.en if step.title else step.kind)
+        run = StepRun(step, means)
+        run.prepare()
+        self.phase, self.path = step.phase, path
+        means.event(
+            "step_started", step=index, path=path, step_kind=step.kind, id=step.id, phase=step.phase, ends=run.ends
+        )
+        self._recorder.begin_step(index, path, self._log_rule(step.log))
+        self._observer(StepStarted(index, path, len(here.path), step.kind, name, step.phase, run.ends))
+        self.under_way = run
+        notebook.begin_step(here.ids)
+        begun_s = asyncio.get_running_loop().time()
+        try:
+            await run.run()
+        finally:
+            notebook.end_step(self._truth())
+            self._note_log_interval(step)
+        took_s = asyncio.get_running_loop().time() - begun_s
+        self._took_s[id(step)] = took_s
+        results = self._take_results(run, here)
+        means.event("step_ended", step=index, path=path, why=run.reason, took_s=round(took_s, 6), results=results)
+        self._observer(StepEnded(index, path, len(here.path), run.reason, took_s, results))
+        self.under_way = None
+
+    def _take_results(self, run: StepRun, here: _Where) -> dict[str, float]:
+        more = run.more or {}
+        taken = {
+            name: self._means.notebook.take(name, expr, repeated=here.repeated, more=more, truth=run.truth or {})
+            for name, expr in run.step.results.items()
+        }
+        return {name: value for name, value in taken.items() if value is not None}
+
+    def _log_rule(self, rule: LogRule | None) -> LogRuleSI:
+        rule = rule or self._means.plan.sequence.log
+        worth = self._means.worth
+        return LogRuleSI(
+            every_s=worth(rule.every),
+            voltage_v=None if rule.voltage is None else worth(rule.voltage),
+            current_a=None if rule.current is None else worth(rule.current),
+            temperature_c=None if rule.temperature is None else worth(rule.temperature),
+        )
+
+    def _note_log_interval(self, step: Leaf) -> None:
+        """The longest time between two stored rows, of the steps in which current flows."""
+        longest_s = self._recorder.take_longest_interval_s()
+        if isinstance(step, Charge | Discharge):
+            self.longest_log_interval_s = max(self.longest_log_interval_s, longest_s)
+            self._means.notebook.put("run.longest_log_interval", self.longest_log_interval_s)
+
+    def _truth(self) -> TruthTotals | None:
+        truth = self._means.truth
+        return None if truth is None else truth.totals(self._means.plan.channel.name)

@@ -1,0 +1,206 @@
+"""One opening of a Modbus port: pymodbus's framing and transport, with every byte accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+from pymodbus.client.base import ModbusBaseClient
+from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+from pymodbus.transaction import TransactionManager
+
+from drivers.errors import FrameError, WireClosed, WireError, WireTimeout
+from drivers.wires import Flight
+
+#: How long an answer may take, in seconds.
+TIMEOUT_S = 0.5
+WRITES = (5, 6)
+
+_REQUESTS = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+
+# What goes wrong reaches the user as a BenchError; the library's own log lines would say it twice, in other words.
+_library_log = logging.getLogger("pymodbus")
+_library_log.addHandler(logging.NullHandler())
+_library_log.propagate = False
+
+
+class Trouble(Exception):  # noqa: N818 - the error is what is made of it
+    """What happened to an exchange, before it is known whose exchange it was."""
+
+    def __init__(self, kind: type[WireError], text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+class Ask(NamedTuple):
+    """One request: ``points`` to read, or the ``value`` to write."""
+
+    function: int
+    address: int
+    points: int
+    unit: int
+    value: int = 0
+
+    def pdu(self) -> ModbusPDU:
+        if self.function == 5:
+            return WriteSingleCoilRequest(address=self.address, bits=[bool(self.value)], dev_id=self.unit)
+        if self.function == 6:
+            return WriteSingleRegisterRequest(address=self.address, registers=[self.value], dev_id=self.unit)
+        return _REQUESTS[self.function](address=self.address, count=self.points, dev_id=self.unit)
+
+    def reply_length(self) -> int:
+        """Bytes of the reply from its function code on, without check or header."""
+        if self.function in WRITES:
+            return 5
+        return 2 + (2 * self.points if self.function > 2 else (self.points + 7) // 8)
+
+
+class Session(TransactionManager):
+    """One opening of the port: pymodbus's framing and transport, with every byte accounted for.
+
+    ``strays`` counts bytes that came while nothing was asked, ``reply`` holds what came for the request (without
+    local echo and noise before the first byte), ``lost`` says why the port is gone.
+    """
+
+    def __init__(self, client: ModbusBaseClient, flight: Flight, *, rtu: bool, echo: bool) -> None:
+        super().__init__(
+            client.comm_params,
+            client.ctx.framer,
+            0,
+            is_server=False,
+            trace_packet=self._on_packet,
+            trace_pdu=None,
+            trace_connect=None,
+        )
+        self.rtu = rtu
+        self.strays = 0
+        self.noise = 0
+        self.echo = echo
+        self.sent = b""
+        self.reply = b""
+        self.lost: str | None = None
+        self._left = flight.left
+        self._arrived = flight.arrived
+        self._held = b""
+        self._echo_due = b""
+        self._unit = 0
+        self._undecided = False
+        self._connected: asyncio.Future[None] = self.loop.create_future()
+        self.response_future.cancel()  # nothing is asked yet
+
+    async def connect(self) -> bool:
+        """Open the port. Raises OSError with the reason, which pymodbus's own connect only logs."""
+        self.is_closing = False
+        self.transport, _ = await self.call_create()
+        await self._connected
+        return True
+
+    def callback_connected(self) -> None:
+        super().callback_connected()
+        if not self._connected.done():
+            self._connected.set_result(None)
+
+    async def execute(self, no_response_expected: bool, request: ModbusPDU) -> ModbusPDU:  # noqa: FBT001, ARG002 - pymodbus's
+        """Send one request and give the first reply that decodes. Raises Trouble."""
+        loop = self.loop
+        request.transaction_id = self.getNextTID()
+        self.recv_buffer = self.reply = self._held = b""
+        self.noise = 0
+        self._unit = request.dev_id
+        self._undecided = self.rtu
+        self.response_future = waiting = loop.create_future()
+        timer = loop.call_later(TIMEOUT_S, self._expire, waiting)
+        try:
+            self.pdu_send(request)
+            self._echo_due = self.sent if self.echo or request.function_code not in WRITES else b""
+            pdu: ModbusPDU = await waiting
+            return pdu
+        finally:
+            timer.cancel()
+            waiting.cancel()
+
+    def _on_packet(self, sending: bool, data: bytes) -> bytes:  # noqa: FBT001 - pymodbus's
+        if sending:
+            self.sent = data
+            self._left(len(data))
+        return data
+
+    def data_received(self, data: bytes) -> None:
+        # Not in trace_packet: of a reply in pieces it sees the first piece again with each later one.
+        self._arrived(len(data))
+        waiting = self.response_future
+        if waiting.done():
+            self.strays += len(data)
+            return
+        if self._undecided:
+            data = self._without_echo_and_noise(data)
+            if not data:
+                return
+        self.reply += data
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001 - whatever foreign bytes make the decoder raise
+            waiting.set_exception(Trouble(FrameError, f"a reply came that cannot be decoded ({error})"))
+            self.abandon("the connection was given up after a reply that cannot be decoded")
+
+    def _without_echo_and_noise(self, data: bytes) -> bytes:
+        """What belongs to the reply; empty while that is open.
+
+        An adapter with local echo repeats the request. For a read that cannot be a reply, and it is remembered; for a
+        write it can, so it is taken off only where it is known to happen.
+        """
+        data = self._held + data
+        self._held = b""
+        echo = self._echo_due
+        if echo:
+            if data.startswith(echo):
+                self.echo = True
+                self._echo_due = b""
+                data = data[len(echo) :]
+            elif echo.startswith(data):
+                self._held = data
+                return b""
+        first = data.find(self._unit)
+        if first < 0:
+            self.noise += len(data)
+            return b""
+        self.noise += first
+        self._undecided = False
+        return data[first:]
+
+    def _expire(self, waiting: asyncio.Future[ModbusPDU]) -> None:
+        if waiting.done():
+            return
+        came = len(self.reply) + len(self._held) + self.noise
+        if came:
+            waiting.set_exception(Trouble(FrameError, f"{came} bytes came that are no reply to this request"))
+        else:
+            waiting.set_exception(Trouble(WireTimeout, f"no reply within {TIMEOUT_S:g} s"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.lost = f"the far end is gone ({exc})" if exc else "the far end closed the connection"
+        if not self.response_future.done():
+            self.response_future.set_exception(Trouble(WireClosed, self.lost))
+
+    def abandon(self, why: str) -> None:
+        """Give the port up at once, without sending what may still wait to be sent."""
+        if self.lost is None:
+            self.lost = why
+        transport = self.transport
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+        self.close()

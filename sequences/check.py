@@ -1,0 +1,316 @@
+"""The check of a whole sequence, once each field is well-formed: names, units, limits, order, calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from drivers import BASE, ConfigError, Dimension, unit_of
+from sequences.calls import expand
+from sequences.check_values import Finding, ValueChecker, surely_more
+from sequences.dimensions import name_of
+from sequences.language import (
+    Call,
+    Charge,
+    Confirm,
+    Criterion,
+    Discharge,
+    LogRule,
+    Parameter,
+    Repeat,
+    RepeatUntilStable,
+    Sequence,
+    SequenceClass,
+    Soak,
+    Step,
+    StepBase,
+    Watch,
+)
+from sequences.names import LIVE, RUN, nearest
+from sequences.tree import Path, declared, stable_names, walk_steps
+
+#: Gives a sequence by its id; ``inside`` are the ids that are being read, outermost first. Raises ConfigError.
+Library = Callable[[str, tuple[str, ...]], Sequence]
+
+# What each field must be, and whether it must be more than zero.
+_FIELDS: dict[str, dict[str, tuple[Dimension, bool]]] = {
+    "charge": {
+        "voltage": (Dimension.VOLTAGE, True),
+        "current": (Dimension.CURRENT, True),
+        "power": (Dimension.POWER, True),
+        "timeout": (Dimension.TIME, True),
+    },
+    "rest": {"duration": (Dimension.TIME, True)},
+    "chamber": {"temperature": (Dimension.TEMPERATURE, False)},
+    "soak": {
+        "temperature": (Dimension.TEMPERATURE, False),
+        "tolerance": (Dimension.TEMPERATURE_CHANGE, True),
+        "duration": (Dimension.TIME, True),
+        "timeout": (Dimension.TIME, True),
+    },
+    "measure": {"duration": (Dimension.TIME, True)},
+}
+_FIELDS["discharge"] = _FIELDS["charge"]
+
+_LOG_FIELDS: dict[str, tuple[Dimension, bool]] = {
+    "every": (Dimension.TIME, True),
+    "voltage": (Dimension.VOLTAGE, True),
+    "current": (Dimension.CURRENT, True),
+    "temperature": (Dimension.TEMPERATURE_CHANGE, True),
+}
+
+# By mode: the settings that it needs, and those that have no meaning in it.
+_MODES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "cc": (("current",), ("power",)),
+    "cccv": (("current", "end"), ("power",)),
+    "cv": (("end",), ("power",)),
+    "cp": (("power",), ()),
+}
+
+_HAS_READINGS = ("charge", "discharge", "rest", "soak", "measure")
+
+
+def check(
+    sequence: Sequence, library: Library, *, inside: tuple[str, ...] = (), unsure: Collection[str] = ()
+) -> list[Finding]:
+    """Every slip of a sequence.
+
+    ``unsure`` are names whose declaration is itself at fault: they pass unquestioned. ``inside`` are the ids of the
+    sequences that called this one.
+    """
+    checker = _Checker(sequence, library, (*inside, sequence.id), unsure)
+    checker.check()
+    return checker.findings
+
+
+class _Checker(ValueChecker):
+    """The walk, and the checks of each part."""
+
+    def __init__(self, sequence: Sequence, library: Library, inside: tuple[str, ...], unsure: Collection[str]) -> None:
+        later = {name for _, step in walk_steps(sequence.steps) for name in declared(step)}
+        at_end = {f"watch.{watch.name}" for watch in sequence.watch} | set(RUN)
+        super().__init__(unsure=set(unsure) - later, later=later, at_end=at_end)
+        self._sequence = sequence
+        self._library = library
+        self._inside = inside
+        self._ids: set[str] = set()
+        self._judged: set[str] = set()
+
+    def check(self) -> None:
+        """Walk the whole sequence once, in the order in which it runs."""
+        sequence = self._sequence
+        for name, parameter in sequence.parameters.items():
+            self._parameter(name, parameter)
+        self._log(sequence.log, ("log",))
+        self._steps(sequence.steps, ("steps",))
+        for index, watch in enumerate(sequence.watch):
+            self._watch(watch, ("watch", index))
+        self._results(sequence)
+        for index, criterion in enumerate(sequence.criteria):
+            self._criterion(criterion, ("criteria", index))
+
+    # -- the parts of a sequence -------------------------------------------------------------------------------
+
+    def _parameter(self, name: str, parameter: Parameter) -> None:
+        path: Path = ("parameters", name)
+        kind = self._infer(parameter.default, (*path, "default"), {})
+        for key, bound in (("at_least", parameter.at_least), ("at_most", parameter.at_most)):
+            if bound is None:
+                continue
+            if kind is not None:
+                self._field(bound, (*path, key), kind)
+            low, high = (bound, parameter.default) if key == "at_least" else (parameter.default, bound)
+            if surely_more(low, high):
+                error = f"the default {parameter.default} is outside {key} {bound}"
+                self._slip((*path, "default"), error, "move the default or the bound")
+        self.known[f"param.{name}"] = kind
+
+    def _log(self, rule: LogRule, path: Path) -> None:
+        for name, (wanted, positive) in _LOG_FIELDS.items():
+            value = getattr(rule, name)
+            if value is not None:
+                self._field(value, (*path, name), wanted, positive=positive)
+
+    def _steps(self, steps: tuple[Step, ...], path: Path) -> None:
+        for index, step in enumerate(steps):
+            here = (*path, index, step.kind)
+            self._step(step, here)
+            if isinstance(step, Repeat | RepeatUntilStable):
+                self._steps(step.steps, (*here, "steps"))
+            self._take_results(step, here)
+
+    def _step(self, step: Step, path: Path) -> None:
+        if step.id is not None:
+            if step.id in self._ids:
+                self._slip((*path, "id"), f"the id {step.id!r} is already taken", "give every step an id of its own")
+            self._ids.add(step.id)
+        if step.log is not None:
+            self._log(step.log, (*path, "log"))
+        for name, (wanted, positive) in _FIELDS.get(step.kind, {}).items():
+            value = getattr(step, name)
+            if value is not None:
+                self._field(value, (*path, name), wanted, positive=positive)
+        end = getattr(step, "end", None)
+        if end is not None:
+            self._condition(end, (*path, "end"))
+        match step:
+            case Charge() | Discharge():
+                self._mode(step, path)
+            case Soak():
+                self._soak(step, path)
+            case Confirm():
+                self._confirm(step, path)
+            case Call():
+                self._call(step, path)
+            case _:
+                pass
+
+    def _mode(self, step: Charge | Discharge, path: Path) -> None:
+        needs, refuses = _MODES[step.mode]
+        for name in needs:
+            if getattr(step, name) is None:
+                example = "'end: current <= 0.05 I1'" if name == "end" else f"'{name}: ...'"
+                self._slip(path, f"{step.kind} in mode {step.mode} needs {name}", f"add {example}", key=True)
+        for name in refuses:
+            if getattr(step, name) is not None:
+                error = f"{name} has no meaning in mode {step.mode}"
+                self._slip((*path, name), error, "remove it, or use mode cp", key=True)
+
+    def _soak(self, step: Soak, path: Path) -> None:
+        if surely_more(step.duration, step.timeout):
+            error = f"a soak of {step.duration} can never end within {step.timeout}"
+            self._slip((*path, "timeout"), error, "make timeout longer than duration")
+
+    def _confirm(self, step: Confirm, path: Path) -> None:
+        for index, entry in enumerate(step.entries):
+            here = (*path, "entries", index)
+            if (entry.example is None) is not entry.text:
+                fix = "give an example such as '45 %' for a value, or text: true for words"
+                self._slip(here, f"entry {entry.name} needs either an example or text: true", fix)
+            if entry.example is not None:
+                self._declare(
+                    f"entry.{entry.name}", self._infer(entry.example, (*here, "example"), {}), (*here, "name")
+                )
+
+    def _take_results(self, step: Step, path: Path) -> None:
+        """A step ends: its results get their values, which do not see each other."""
+        if step.results and isinstance(step, Repeat | RepeatUntilStable | Call):
+            error = f"a {step.kind.replace('_', ' ')} takes no results of its own"
+            self._slip((*path, "results"), error, "write them in its steps, or in the sequence's results", key=True)
+        also = LIVE if step.kind in _HAS_READINGS else {}
+        kinds = {name: self._infer(value, (*path, "results", name), also) for name, value in step.results.items()}
+        for name, kind in kinds.items():
+            self._declare(f"result.{name}", kind, (*path, "results", name))
+        if isinstance(step, RepeatUntilStable):
+            self._stable(step, path)
+            for name in stable_names(step.id):
+                self._declare(f"result.{name}", Dimension.NUMBER, (*path, "id"))
+
+    def _declare(self, name: str, kind: Dimension | None, path: Path) -> None:
+        if name in self.known:
+            self._slip(path, f"{name} is already taken", "give every result and entry a name of its own", key=True)
+        else:
+            self.known[name] = kind
+
+    def _stable(self, step: RepeatUntilStable, path: Path) -> None:
+        name = f"result.{step.stable.result}"
+        own = {taken for inner in step.steps for taken in (*declared(inner), *self._called(inner))}
+        if name not in own and name not in self._unsure:
+            near = nearest(name, own)
+            fix = f"did you mean {near.removeprefix('result.')}?" if near else "name a result of its own steps"
+            self._slip((*path, "stable", "result"), f"{name} is not taken once a turn by this repeat", fix)
+        if step.stable.last > step.at_most:
+            error = f"{step.stable.last} turns are to agree, but there are at most {step.at_most}"
+            self._slip((*path, "at_most"), error, "allow as many turns as are to agree")
+        kind = self.known.get(name)
+        if kind is not None:
+            wanted = Dimension.TEMPERATURE_CHANGE if kind is Dimension.TEMPERATURE else kind
+            self._field(step.stable.within, (*path, "stable", "within"), wanted, positive=True)
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def _callee(self, step: Call) -> Sequence | None:
+        """The called sequence without calls of its own, or None if it cannot be had."""
+        if step.sequence in self._inside:
+            return None
+        try:
+            return expand(self._library(step.sequence, self._inside), lambda name: self._library(name, self._inside))
+        except ConfigError:
+            return None
+
+    def _called(self, step: StepBase) -> dict[str, Dimension | None]:
+        """The names that a call brings along."""
+        callee = self._callee(step) if isinstance(step, Call) else None
+        if callee is None:
+            return {}
+        prefix = f"{step.id}_" if step.id else ""
+        names = {name: kind for _, inner in walk_steps(callee.steps) for name, kind in declared(inner).items()}
+        return {name.replace(".", f".{prefix}", 1): kind for name, kind in names.items()}
+
+    def _call(self, step: Call, path: Path) -> None:
+        if step.sequence in self._inside:
+            way = " -> ".join((*self._inside, step.sequence))
+            self._slip((*path, "sequence"), f"the calls go round in a circle: {way}", "remove one of the calls")
+            return
+        try:
+            callee = self._library(step.sequence, self._inside)
+        except ConfigError as refused:
+            for fault in refused.faults:
+                self._slip((*path, "sequence"), fault.error, fault.fix)
+            return
+        if callee.class_ is SequenceClass.ABUSE and self._sequence.class_ is not SequenceClass.ABUSE:
+            error = f"{step.sequence} is of class abuse, this sequence is not"
+            self._slip((*path, "sequence"), error, "write class: abuse, if that is what is meant")
+        for name, value in step.parameters.items():
+            here = (*path, "parameters", name)
+            wanted = callee.parameters.get(name)
+            if wanted is None:
+                near = nearest(name, callee.parameters)
+                known = f"it has {', '.join(callee.parameters) or 'none'}"
+                fix = f"did you mean {near}?" if near else known
+                self._slip(here, f"{step.sequence} has no parameter {name!r}", fix, key=True)
+            elif wanted.default.kind is not None:
+                self._field(value, here, wanted.default.kind)
+        for name, kind in self._called(step).items():
+            self._declare(name, kind, path)
+
+    # -- what is judged ----------------------------------------------------------------------------------------
+
+    def _watch(self, watch: Watch, path: Path) -> None:
+        for index, step_id in enumerate(watch.during):
+            if step_id not in self._ids and f"step.{step_id}" not in self._unsure:
+                near = nearest(step_id, self._ids)
+                fix = f"did you mean {near}?" if near else "give the step that is meant this id"
+                self._slip((*path, "during", index), f"no step has the id {step_id!r}", fix)
+        self._declare(f"watch.{watch.name}", LIVE[watch.of], (*path, "name"))
+
+    def _results(self, sequence: Sequence) -> None:
+        kinds = {name: self._infer(value, ("results", name), RUN) for name, value in sequence.results.items()}
+        for name, kind in kinds.items():
+            if kind is not None and unit_of(name) != BASE[kind]:
+                said = f"in {unit_of(name)}" if unit_of(name) else "without unit"
+                error = f"{name} is {name_of(kind)}, but its name says {said}"
+                self._slip(("results", name), error, f"let the name end as {_ending(kind)}", key=True)
+            self._declare(f"result.{name}", kind, ("results", name))
+
+    def _criterion(self, criterion: Criterion, path: Path) -> None:
+        if criterion.id in self._judged:
+            self._slip((*path, "id"), f"the criterion {criterion.id!r} is already there", "give each an id of its own")
+        self._judged.add(criterion.id)
+        limits = {"at_least": criterion.at_least, "at_most": criterion.at_most}
+        kind = self._infer(criterion.value, (*path, "value"), RUN)
+        for key, limit in limits.items():
+            if limit is not None and kind is not None:
+                self._field(limit, (*path, key), kind, RUN)
+        if criterion.at_least is None and criterion.at_most is None:
+            self._slip(path, f"criterion {criterion.id} has no limit", "add at_least or at_most, or both")
+        if criterion.at_least and criterion.at_most and surely_more(criterion.at_least, criterion.at_most):
+            error = f"nothing is at least {criterion.at_least} and at most {criterion.at_most}"
+            self._slip((*path, "at_most"), error, "exchange the two limits")
+
+
+def _ending(kind: Dimension) -> str:
+    """How a name says that it holds this quantity."""
+    if kind is Dimension.NUMBER:
+        return "no unit at all"
+    unit = "c" if kind is Dimension.TEMPERATURE else BASE[kind].lower().replace("/", "_")
+    return f"_{unit}"

@@ -1,0 +1,121 @@
+"""A poller's grid, its changes of pace, and how it tells a loss."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bench.energy import Energy
+from bench.poller import Poller
+from bench.stream import Stage, Stream
+from drivers import Reading, WireTimeout
+from tests.bench.benchtop import Events, SmallCycler, World, cancel, in_virtual_time
+
+
+class Bench:
+    def __init__(self, *, index: int = 0, energised_s: float = 1.0, rest_s: float = 2.0) -> None:
+        self.device = SmallCycler("psb", World())
+        self.energy, self.stream, self.events = Energy(), Stream(), Events()
+        self.times: list[float] = []
+        self.stream.subscribe(Stage.GUARD, lambda batch: self.times.append(batch[0].mono_s))
+        self.poller = Poller(
+            self.device,
+            index=index,
+            energised_s=energised_s,
+            rest_s=rest_s,
+            energy=self.energy,
+            stream=self.stream,
+            event=self.events.event,
+        )
+
+    async def for_s(self, time_s: float) -> None:
+        task = asyncio.create_task(self.poller.run())
+        await asyncio.sleep(time_s)
+        await cancel(task)
+
+
+def test_instants_are_the_phase_plus_whole_periods() -> None:
+    bench = Bench(index=3)
+    in_virtual_time(bench.for_s(7.0))
+    # index 3 x 10 ms, every 2 s at rest, and the millisecond that the device takes to answer
+    assert bench.times == pytest.approx([0.031, 2.031, 4.031, 6.031], abs=1e-6)
+
+
+def test_three_hours_at_one_second_are_10_800_readings() -> None:
+    bench = Bench(index=7)
+    bench.energy.begin("output")
+    in_virtual_time(bench.for_s(10_800.0))
+    assert len(bench.times) == 10_800
+    steps = [later - earlier for earlier, later in zip(bench.times, bench.times[1:], strict=False)]
+    assert max(steps) == pytest.approx(1.0, abs=1e-6)
+    assert min(steps) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_energising_takes_effect_within_one_energised_period() -> None:
+    bench = Bench(rest_s=10.0)
+
+    async def scene() -> None:
+        task = asyncio.create_task(bench.poller.run())
+        await asyncio.sleep(2.5)
+        bench.energy.begin("output")
+        await asyncio.sleep(3.0)
+        bench.energy.end("output")
+        await asyncio.sleep(8.0)
+        await cancel(task)
+
+    in_virtual_time(scene())
+    assert bench.times == pytest.approx([0.001, 3.001, 4.001, 5.001, 10.001], abs=1e-6)
+
+
+def test_a_slow_read_costs_its_instants_and_never_overlaps() -> None:
+    bench = Bench(energised_s=1.0)
+    bench.energy.begin("output")
+    busy = 0
+
+    async def slow() -> tuple[Reading, ...]:
+        nonlocal busy
+        busy += 1
+        assert busy == 1
+        begun_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(2.5)
+        busy -= 1
+        return (Reading("psb.out.voltage_v", 3.7, begun_s, 0.0),)
+
+    bench.device.read = slow  # type: ignore[method-assign]  # the test's own slow device
+    in_virtual_time(bench.for_s(11.75))
+    assert bench.times == pytest.approx([0.0, 3.0, 6.0, 9.0], abs=1e-6)
+
+
+def test_a_loss_and_its_end_are_told_once_each_and_publish_nothing() -> None:
+    bench = Bench()
+
+    async def scene() -> None:
+        task = asyncio.create_task(bench.poller.run())
+        await asyncio.sleep(1.0)
+        bench.device.fail = WireTimeout("psb", "reading", "no reply within 0.5 s")
+        await asyncio.sleep(20.0)
+        assert bench.poller.lost is not None
+        bench.device.fail = None
+        await asyncio.sleep(4.0)
+        assert bench.poller.lost is None
+        await cancel(task)
+
+    in_virtual_time(scene())
+    assert bench.events.kinds == ["reading_lost", "reading_recovered"]
+    assert not [time_s for time_s in bench.times if 1.0 < time_s < 21.0]
+
+
+def test_what_a_subscriber_raises_ends_the_poller() -> None:
+    bench = Bench()
+
+    def full(_: object) -> None:
+        raise OSError("disk full")
+
+    bench.stream.subscribe(Stage.RECORDER, full)
+
+    async def scene() -> None:
+        with pytest.raises(OSError, match="disk full"):
+            await bench.poller.run()
+
+    in_virtual_time(scene())

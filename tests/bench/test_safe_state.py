@@ -1,0 +1,187 @@
+"""The safe state is attempted on every device, in order, within its deadlines, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bench.energy import Energy
+from bench.safe_state import SafeResult, SafeState, outlast
+from drivers import Quality, Reading, RecordError, WireClosed
+from tests.bench.benchtop import (
+    Events,
+    SmallChamber,
+    SmallCycler,
+    SmallInputs,
+    SmallSwitches,
+    World,
+    cancel,
+    in_virtual_time,
+)
+
+FEEDBACK = "io1.di0.on"
+
+
+class Bench:
+    """Everything energised, then made safe."""
+
+    def __init__(self) -> None:
+        self.world, self.energy, self.events = World(), Energy(), Events()
+        self.world.output = self.world.contactor = True
+        self.cycler = SmallCycler("psb", self.world)
+        self.switches = SmallSwitches("io1", self.world)
+        self.chamber = SmallChamber("ch1", self.world)
+        self.inputs = SmallInputs("th1", self.world)
+        self.safe = SafeState(
+            (self.inputs, self.chamber, self.switches, self.cycler),
+            feedback=FEEDBACK,
+            energy=self.energy,
+            event=self.events.event,
+        )
+
+    def make(self, **how: Any) -> SafeResult:
+        async def scene() -> SafeResult:
+            return await self.safe.begin("a test", **how)
+
+        return in_virtual_time(scene())
+
+
+def test_cycler_first_then_contactor_and_all_confirmed() -> None:
+    bench = Bench()
+    result = bench.make()
+    assert result.confirmed
+    assert result.isolated
+    assert not bench.world.output
+    assert not bench.world.contactor
+    acts = bench.world.acts
+    assert acts.index("psb safe") < acts.index("io1 safe")
+    assert {"ch1 safe", "th1 safe"} <= set(acts)
+    assert bench.energy.forbidden
+    assert bench.events.kinds == ["safe_state_begun", "safe_state"]
+
+
+def test_fire_reaches_the_chamber() -> None:
+    bench = Bench()
+    bench.make(fire=True)
+    assert "ch1 safe after fire" in bench.world.acts
+
+
+@pytest.mark.parametrize("broken", ["cycler", "switches", "chamber", "inputs"])
+@pytest.mark.parametrize("how", ["fail", "hang", "crash"])
+def test_one_that_fails_hangs_or_crashes_never_skips_the_others(broken: str, how: str) -> None:
+    bench = Bench()
+    device = getattr(bench, broken)
+    if how == "fail":
+        device.fail = WireClosed(device.name, "making safe", "the far end is gone")
+    elif how == "hang":
+        device.hang = True
+    else:
+
+        async def crash(**_: object) -> None:
+            raise ZeroDivisionError("a slip in a driver")
+
+        device.make_safe = crash
+    result = bench.make()
+    assert not result.confirmed
+    named = {"cycler": "psb", "switches": "io1", "chamber": "ch1", "inputs": "th1"}
+    assert named[broken] in {part.device for part in result.failures}
+    safe = {act.split()[0] for act in bench.world.acts if "safe" in act}
+    assert safe == set(named.values()) - {named[broken]}
+    assert "safe_state_failed" in bench.events.kinds
+    # 2 s for a cycler, 2 + 2 s for a module and its feedback, 6 s for the rest
+    assert result.took_s <= 6.1
+
+
+def test_a_cycler_that_is_gone_is_isolated_by_the_contactor() -> None:
+    bench = Bench()
+    bench.cycler.hang = True
+    result = bench.make()
+    assert result.isolated
+    assert not bench.world.contactor
+    assert bench.events.of("safe_state")["confirmed"] is False
+
+
+def test_a_contactor_that_stays_closed_is_reported_loudly() -> None:
+    bench = Bench()
+    bench.world.contactor_stuck = True
+    result = bench.make()
+    assert not result.isolated
+    (failure,) = result.failures
+    assert "NOT PROVEN OPEN" in (failure.error or "")
+    assert "by hand" in (failure.error or "")
+
+
+def test_a_slow_contactor_is_waited_for() -> None:
+    bench = Bench()
+    bench.world.contactor_stuck = True
+
+    async def scene() -> SafeResult:
+        task = bench.safe.begin("a test")
+        await asyncio.sleep(0.8)
+        bench.world.contactor_stuck = None
+        return await task
+
+    assert in_virtual_time(scene()).isolated
+
+
+def test_a_feedback_that_is_no_good_reading_proves_nothing() -> None:
+    bench = Bench()
+
+    async def bad() -> tuple[Reading, ...]:
+        await asyncio.sleep(0.001)
+        return (Reading(FEEDBACK, 0.0, 0.0, 0.0, Quality.IMPLAUSIBLE),)
+
+    bench.switches.read = bad  # type: ignore[method-assign]  # the test's own feedback
+    assert not bench.make().isolated
+
+
+def test_a_lost_stop_is_sent_again() -> None:
+    bench = Bench()
+    bench.cycler.fail = WireClosed("psb", "making safe", "the far end is gone")
+
+    async def scene() -> SafeResult:
+        task = bench.safe.begin("a test")
+        await asyncio.sleep(0.15)
+        bench.cycler.fail = None
+        return await task
+
+    result = in_virtual_time(scene())
+    assert result.confirmed
+    assert bench.world.acts.count("psb safe") == 1
+
+
+def test_it_happens_once_and_whoever_waits_for_it_outlasts_being_cancelled() -> None:
+    bench = Bench()
+    bench.cycler.hang = True
+    finished: list[float] = []
+
+    async def person() -> None:
+        cancelled = await outlast(bench.safe.begin("a person"))
+        finished.append(asyncio.get_running_loop().time())
+        assert cancelled
+
+    async def scene() -> SafeResult:
+        waiting = asyncio.create_task(person())
+        await asyncio.sleep(0.1)
+        for _ in range(5):  # a person who keeps pressing Ctrl-C
+            waiting.cancel()
+            await asyncio.sleep(0.1)
+        assert not waiting.done()
+        assert bench.safe.begin("another reason") is bench.safe.begin("a third")
+        result = await bench.safe.begin("again")
+        await waiting
+        await cancel(waiting)
+        return result
+
+    result = in_virtual_time(scene())
+    assert result.why == "a person"
+    assert finished[0] >= 2.0
+    assert bench.world.acts.count("io1 safe") == 1
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    bench = Bench()
+    bench.events.failed = RecordError("no space left", "events.jsonl", "free some")
+    assert bench.make().confirmed
