@@ -64,8 +64,8 @@ def moved(t_s: Sequence[float], rate: Column) -> tuple[list[float], list[float]]
         before, now = rate[at - 1], rate[at]
         mean = 0.0 if before is None or now is None else (before + now) / 2.0
         spans.append(mean * (t_s[at] - t_s[at - 1]) / 3600.0)
-    inward = [round(total, 9) for total in accumulate(max(span, 0.0) for span in spans)]
-    outward = [round(total, 9) for total in accumulate(max(-span, 0.0) for span in spans)]
+    inward = [round(total, 9) for total in accumulate(max(0.0, span) for span in spans)]
+    outward = [round(total, 9) for total in accumulate(max(0.0, -span) for span in spans)]
     return inward[: len(t_s)], outward[: len(t_s)]
 
 
@@ -90,7 +90,7 @@ def step_names(record: Record) -> dict[int, str]:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else repr(value)
+    return "" if value is None else repr(value + 0)  # no minus before a zero
 
 
 def safe_cell(text: str) -> str:

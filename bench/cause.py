@@ -1,4 +1,4 @@
-"""Why energy was taken away: the words of it, see docs/sequence-language.md for what follows from each."""
+"""Why a run ends: the closed list of kinds, and the first cause."""
 
 from __future__ import annotations
 

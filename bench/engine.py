@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import traceback
 from typing import Any
 
 from bench.answers import Answers
@@ -124,6 +125,8 @@ class _Run:
             cancelled = True
         cause, error = self._why(work, pollers, cancelled=cancelled)
         self._begin_end(cause)
+        if error is not None and not isinstance(error, BenchError | NotConfirmedError):
+            self._note("crash", trace="".join(traceback.format_exception(error)))
         ending = loop.create_task(self._way_out(work), name="way out")
         cancelled |= await outlast(ending)
         tasks = [*pollers, timer, stopped]
@@ -340,7 +343,10 @@ def _faults(cause: Cause, error: BaseException | None, guard_error: str) -> tupl
 
 
 def _unsafe(safe: SafeResult) -> tuple[Fault, ...]:
-    fix = "isolate the sample by hand before anyone approaches"
+    if safe.isolated:
+        fix = "the sample's contactor is open, by its feedback; switch this device off at its own panel"
+    else:
+        fix = "isolate the sample by hand before anyone approaches"
     return tuple(
         Fault(f"safe state not confirmed ({part.what}): {part.error}", part.device, fix) for part in safe.failures
     )

@@ -47,26 +47,20 @@ def export(folder: Path, format_: Format | str, out: Path | None = None) -> tupl
             parquet.write(path, table, whole=bdf.WHOLE, metadata={"bdf": bdf.metadata_text(kept)})
         sidecar.write_text(bdf.metadata_text(kept), encoding="utf-8", newline="")
     except OSError as error:
-        raise RecordError(
-            f"the export cannot be written: {error.strerror or error}", str(path), "choose another place with --out"
-        ) from error
+        raise _refused(path, error) from error
     return path, sidecar
 
 
-def _place(kept: record.Record, out: Path, suffix: str) -> Path:
-    return out / f"{bdf.file_stem(kept)}{suffix}" if out.is_dir() or not out.suffix else out
-
-
 def written_beside(folder: Path, out: Path, text: str) -> Path:
-    """Write a text about a bundle somewhere else. Raises ConfigError for a place inside it, RecordError."""
+    """Write a text that was made from a bundle, anywhere but into it. Raises ConfigError, RecordError."""
     faults = _inside(folder, out)
     if faults:
         raise ConfigError(faults)
     try:
-        out.write_text(text, encoding="utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        fix = "choose another place with --out"
-        raise RecordError(f"cannot be written: {error.strerror or error}", str(out), fix) from error
+        raise _refused(out, error) from error
     return out
 
 
@@ -74,3 +68,11 @@ def _inside(folder: Path, out: Path | None) -> list[Fault]:
     if out is None or not out.resolve().is_relative_to(folder.resolve()):
         return []
     return [Fault("lies inside the bundle", str(out), "a bundle is never written again; write elsewhere")]
+
+
+def _refused(path: Path, error: OSError) -> RecordError:
+    return RecordError(f"cannot be written: {error.strerror or error}", str(path), "choose another place with --out")
+
+
+def _place(kept: record.Record, out: Path, suffix: str) -> Path:
+    return out / f"{bdf.file_stem(kept)}{suffix}" if out.is_dir() or not out.suffix else out

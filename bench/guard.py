@@ -139,12 +139,13 @@ class Guard:
     def _deliver(self, batch: Batch) -> None:
         armed = self._armed
         for reading in batch:
-            check = armed.get(reading.channel)
-            if check is None:
+            channel, value, mono_s, _, quality = reading
+            check = armed.get(channel)
+            if check is None or quality is not Quality.GOOD:
                 continue
-            if check.low <= reading.value <= check.high and reading.quality is Quality.GOOD:
-                check.good_s = reading.mono_s
-            elif reading.quality is Quality.GOOD and not math.isnan(reading.value):
+            if check.low <= value <= check.high:
+                check.good_s = mono_s
+            elif not math.isnan(value):
                 self._trip_on(check, reading)
         if batch and (heard := self._heard.get(batch[0].channel)) is not None:
             heard.heard_s = batch[0].mono_s

@@ -135,21 +135,22 @@ class Live:
         kinds = self._kinds
         seen = 0
         t_s = 0.0
-        for reading in batch:
-            kind = kinds.get(reading.channel)
+        for channel, value, mono_s, _, quality in batch:
+            kind = kinds.get(channel)
             if kind is None:
                 continue
-            value = reading.value if reading.quality is Quality.GOOD else math.nan
+            if quality is not Quality.GOOD:
+                value = math.nan
             if kind == _VOLTAGE:
                 self._voltage_v = value
             elif kind == _CURRENT:
                 self._current_a = value
             elif kind == _SURFACE:
-                self._surface[reading.channel] = value
+                self._surface[channel] = value
             else:
                 self._ambient_c = value
             seen |= kind
-            t_s = reading.mono_s
+            t_s = mono_s
         self.seen = seen
         if seen:
             self._refresh(seen, t_s)
@@ -157,9 +158,15 @@ class Live:
     def _refresh(self, seen: int, t_s: float) -> None:
         values = self.values
         if seen & _SURFACE:
-            good = [value for value in self._surface.values() if not math.isnan(value)]
-            values["temperature"] = max(good, default=math.nan)
-            self.coolest_c = min(good, default=math.nan)
+            hottest_c, coolest_c = -math.inf, math.inf
+            for value in self._surface.values():  # NaN is neither above nor below
+                if value > hottest_c:
+                    hottest_c = value
+                if value < coolest_c:
+                    coolest_c = value
+            found = hottest_c > -math.inf
+            values["temperature"] = hottest_c if found else math.nan
+            self.coolest_c = coolest_c if found else math.nan
         if seen & _AMBIENT:
             values["ambient"] = self._ambient_c
         if seen & (_VOLTAGE | _CURRENT):
@@ -170,8 +177,8 @@ class Live:
             self.totals.add(t_s, voltage_v, current_a)
             self._count(t_s)
         for follow in self._follows:
-            if follow.on and seen & _FEEDS[follow.of] and isinstance(value := values[follow.of], float):
-                follow.add(t_s, value)
+            if follow.on and seen & _FEEDS[follow.of] and isinstance(worth := values[follow.of], float):
+                follow.add(t_s, worth)
 
     def _count(self, t_s: float) -> None:
         values, totals, sign = self.values, self.totals, self._sign

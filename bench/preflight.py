@@ -101,9 +101,9 @@ class Preflight:
         )
         if latest[channel.contactor_feedback].value != 0.0:
             raise DeviceError(
-                channel.contactor_feedback,
+                self.switches.name,
                 "opening the sample's contactor",
-                "its feedback says closed although it is commanded open",
+                f"the feedback {channel.contactor_feedback} says closed although the contactor is commanded open",
                 "isolate the sample by hand; mend the contactor or its feedback before anything is energised",
             )
         if abs(latest[channel.current].value) > AT_REST * self.plan.reach.amps.high:
@@ -176,9 +176,9 @@ class Preflight:
         closed = _Sees(channel.contactor_feedback, lambda value: value == 1.0, closed_s)
         if await wait_for_end(self.stream, closed, until_s=loop.time() + max(CONTACTOR_S, self._patience_s())) is None:
             raise DeviceError(
-                channel.contactor_feedback,
+                self.switches.name,
                 "closing the sample's contactor",
-                "its feedback says open although it is commanded closed",
+                f"the feedback {channel.contactor_feedback} says open although the contactor is commanded closed",
                 "check the contactor's coil supply and its feedback contact",
             )
         await self._heard((channel.voltage, channel.current), self._patience_s(), after_s=loop.time())

@@ -22,6 +22,8 @@ STALE_S = 30.0
 CYCLER_LOST_S = 5.0
 #: Two instants closer than this are one: loop time is a sum of floats.
 _EPSILON_S = 1e-6
+#: Differences of readings that are decimal fractions are not; far below any instrument's step.
+_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ class Recorder:
         self._values = [NAN] * len(names)
         self._times = [-math.inf] * len(names)
         self._quality: list[Quality] = [Quality.GOOD] * len(names)
-        self._rule = LogRuleSI(every_s=1.0)
+        self._every_s = 1.0 - _EPSILON_S
+        self._steps_si = _steps_of(LogRuleSI(every_s=1.0))
         self._step = 0
         self._steps_begun = 0
         self._seen = _Seen()
@@ -119,7 +122,8 @@ class Recorder:
         """The readings from now on belong to step ``index``: the row just before and the next reading are stored."""
         self._store_seen()
         self._step = index
-        self._rule = rule
+        self._every_s = rule.every_s - _EPSILON_S
+        self._steps_si = _steps_of(rule)
         self._steps_begun += 1
         self._due_s = -math.inf
         self._log.event("log_rule", step=index, path=path, rule=rule)
@@ -146,7 +150,9 @@ class Recorder:
         if cycler is not None:
             self._consider(cycler.mono_s, cycler.utc_s)
         elif batch and batch[-1].mono_s - times[self._at_i] > CYCLER_LOST_S:
-            values[self._at_v] = values[self._at_i] = NAN
+            if not math.isnan(values[self._at_i]):
+                values[self._at_v] = values[self._at_i] = NAN
+                self._due_s = -math.inf
             self._consider(batch[-1].mono_s, batch[-1].utc_s)
         self._log.tick()
 
@@ -154,33 +160,31 @@ class Recorder:
         was, self._quality[at] = self._quality[at], reading.quality
         if reading.quality is not Quality.GOOD:
             self._values[at] = NAN
+        self._due_s = -math.inf
         self._log.event("quality", channel=reading.channel, was=was, now=reading.quality)
 
     def _consider(self, mono_s: float, utc_s: float) -> None:
-        values, rule, seen = self._values, self._rule, self._seen
+        """Take one instant in. NaN moves nothing here: a value's coming and going forces a row elsewhere."""
+        values, seen = self._values, self._seen
         voltage_v, current_a = values[self._at_v], values[self._at_i]
-        temperature_c = self._hottest() if rule.temperature_c is not None else NAN
-        was_v, was_i, was_t = self._stored
+        step_v, step_a, step_c = self._steps_si
+        temperature_c = self._hottest() if step_c < math.inf else NAN
+        was_v, was_a, was_c = self._stored
         moved = (
-            _moved(rule.voltage_v, voltage_v, was_v)
-            or _moved(rule.current_a, current_a, was_i)
-            or _moved(rule.temperature_c, temperature_c, was_t)
+            abs(voltage_v - was_v) >= step_v or abs(current_a - was_a) >= step_a or abs(temperature_c - was_c) >= step_c
         )
-        row = values.copy()
-        if moved and not seen.stored and self._is_jump(seen.row, voltage_v, current_a):
+        if moved and not seen.stored:
+            before = seen.row
+            if (
+                abs(current_a - before[self._at_i]) >= step_a / 2.0
+                or abs(voltage_v - before[self._at_v]) >= step_v / 2.0
+            ):  # a jump, not little by little
+                self._store_seen()
+        seen.mono_s, seen.utc_s, seen.row, seen.stored = mono_s, utc_s, values.copy(), False
+        if moved or mono_s >= self._due_s:
             self._store_seen()
-        seen.mono_s, seen.utc_s, seen.row, seen.stored = mono_s, utc_s, row, False
-        if moved or mono_s >= self._due_s - _EPSILON_S:
-            self._store_seen()
-            self._due_s = mono_s + rule.every_s
+            self._due_s = mono_s + self._every_s
             self._stored = (voltage_v, current_a, temperature_c)
-
-    def _is_jump(self, before: list[float], voltage_v: float, current_a: float) -> bool:
-        """Whether the quantity moved at once, not little by little: by at least half its step since one reading ago."""
-        rule = self._rule
-        return _moved(rule.current_a, current_a, before[self._at_i], 0.5) or _moved(
-            rule.voltage_v, voltage_v, before[self._at_v], 0.5
-        )
 
     def _hottest(self) -> float:
         values, hottest = self._values, -math.inf
@@ -203,9 +207,8 @@ class Recorder:
         self._log.row((round(seen.mono_s, 6), round(seen.utc_s, 6), self._step, *row))
 
 
-def _moved(step: float | None, now: float, before: float, share: float = 1.0) -> bool:
-    """Whether a quantity moved by its step, or by that share of it; coming and going of a value is a move too."""
-    if step is None:
-        return False
-    change = abs(now - before)
-    return change >= step * share or (math.isnan(change) and math.isnan(now) != math.isnan(before))
+def _steps_of(rule: LogRuleSI) -> tuple[float, float, float]:
+    """The rule's steps of voltage, current and temperature, a breath smaller; infinite where there is none."""
+    steps = (rule.voltage_v, rule.current_a, rule.temperature_c)
+    volts, amps, kelvins = (math.inf if step is None else step - _EPSILON for step in steps)
+    return volts, amps, kelvins

@@ -24,7 +24,7 @@ from bench.observing import Observer, nobody
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
 from bench.results import FaultRow, RunResult, run_result
-from bench.samples import Sample
+from bench.samples import Sample, SampleState
 from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
@@ -86,10 +86,9 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
     data = DataFolder.choose(order.data, environment)
     bench = _tried(lambda: load_bench(order.bench), faults)
     cell = _tried(lambda: load_cell(order.cell), faults)
-    source = _tried(lambda: sequences.source(order.sequence), faults)
-    sequence = (
-        None if source is None else _tried(lambda: sequences.expand(sequences.parse(source.text, source.where)), faults)
-    )
+    libraries = () if bench is None else bench.distributions
+    source = _tried(lambda: sequences.source(order.sequence, distributions=libraries), faults)
+    sequence = None if source is None else _tried(lambda: _sequence(source, libraries), faults)
     wanted = order.sample
     sample = None if wanted is None else _tried(lambda: data.samples.show(wanted), faults)
     if faults or bench is None or cell is None or source is None or sequence is None:
@@ -109,6 +108,11 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
     return Prepared(order, plan, data, sample, source.text, mode)
 
 
+def _sequence(source: sequences.Source, libraries: tuple[str, ...]) -> sequences.Sequence:
+    parsed = sequences.parse(source.text, source.where, distributions=libraries)
+    return sequences.expand(parsed, distributions=libraries)
+
+
 def _tried(read: Callable[[], T], faults: list[Fault]) -> T | None:
     try:
         return read()
@@ -121,12 +125,23 @@ def _spec(plan: Plan, seed: int) -> SceneSpec:
     return scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=seed)
 
 
-def run_simulated(prepared: Prepared, answers: Answers, observer: Observer = nobody) -> RunResult:
-    """Carry a prepared run out against simulated devices in virtual time."""
+def run_simulated(
+    prepared: Prepared,
+    answers: Answers,
+    observer: Observer = nobody,
+    *,
+    arrange: Callable[[SimulatedBench], None] | None = None,
+) -> RunResult:
+    """Carry a prepared run out against simulated devices in virtual time.
+
+    ``arrange`` is handed the simulated bench before the first byte: what is to break in this run is set up there.
+    """
 
     async def main() -> RunResult:
         order = prepared.order
         async with virtual_bench(_spec(prepared.plan, order.seed), start_utc_s=order.start_utc_s) as bench:
+            if arrange is not None:
+                arrange(bench)
             return await carry_out(prepared, far_end_of(bench), answers, observer)
 
     return in_virtual_time(main(), speed=prepared.order.speed)
@@ -137,7 +152,7 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
 
     async def main() -> RunResult:
         clock = system_clock(asyncio.get_running_loop().time)
-        keys = wire_keys(prepared.plan.bench)
+        keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
         with prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()):
             return await carry_out(prepared, FarEnd(clock, {}, Flight(), simulated=False), answers, observer)
 
@@ -185,7 +200,18 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
+        _keep_sample(prepared, result)
         return result
+
+
+def _keep_sample(prepared: Prepared, result: RunResult) -> None:
+    """What the sample's record learns from a run on hardware; a simulated cell is not the sample."""
+    if prepared.mode != "live" or prepared.sample is None:
+        return
+    changes: dict[str, Any] = {"runs": (*prepared.sample.runs, result.run_id), "state": SampleState.CONDITIONED}
+    if result.ended_by.kind == "completed" and "capacity_ah" in result.results:
+        changes["actual_capacity_ah"] = result.results["capacity_ah"].value
+    prepared.data.samples.update(prepared.sample.id, **changes)
 
 
 def _put_inputs(folder: Path, prepared: Prepared) -> None:
@@ -195,11 +221,17 @@ def _put_inputs(folder: Path, prepared: Prepared) -> None:
     bundle.put(folder, "cell.toml", plan.cell.origin.text)
     bundle.put(folder, "sequence.yaml", prepared.sequence_text)
     bundle.put(folder, "plan.json", plan.document())
-    if prepared.sample is not None:
-        bundle.put(folder, "sample.json", prepared.sample.model_dump_json(by_alias=True, indent=1) + "\n")
+    sample = prepared.sample or Sample(id=_sample_id(prepared), type=plan.cell.type)
+    bundle.put(folder, "sample.json", sample.model_dump_json(by_alias=True, indent=1) + "\n")
     versions = {name: version(name) for name in LIBRARIES}
     system = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     bundle.put(folder, "environment.json", {**system, "packages": versions})
+
+
+def _sample_id(prepared: Prepared) -> str:
+    """The sample's id; a simulated run without one makes its own, which lives in the bundle alone."""
+    sample = prepared.sample
+    return sample.id if sample is not None else f"{prepared.plan.cell.type}-simulated-{prepared.order.seed}"
 
 
 def _header(prepared: Prepared, run_id: str, far: FarEnd) -> dict[str, Any]:
@@ -212,7 +244,7 @@ def _header(prepared: Prepared, run_id: str, far: FarEnd) -> dict[str, Any]:
         "bench": plan.bench.name,
         "channel": plan.channel.name,
         "cell": plan.cell.type,
-        "sample": prepared.sample.id if prepared.sample is not None else f"{plan.cell.type}-simulated-{order.seed}",
+        "sample": _sample_id(prepared),
         "operator": order.operator or ("simulated operator" if order.simulate else None),
         "seed": order.seed if order.simulate else None,
     }

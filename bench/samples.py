@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -128,23 +128,27 @@ class SampleStore:
 
     def update(self, sample_id: str, **changes: Any) -> Sample:
         """Change fields of a sample and keep it. Raises ConfigError, also for bringing a destroyed sample back."""
+        return self._change(sample_id, lambda _: changes)
+
+    def add_run(self, sample_id: str, run_id: str) -> Sample:
+        """Note that a run was made with it."""
+        return self._change(sample_id, lambda before: {"runs": (*before.runs, run_id)})
+
+    def _change(self, sample_id: str, change: Callable[[Sample], Mapping[str, Any]]) -> Sample:
         path = self._path(sample_id)
         with self._changing():
             before = self.show(sample_id)
+            changes = change(before)
             state = changes.get("state", before.state)
             if before.state is SampleState.DESTROYED and state != before.state:
                 fix = "a destroyed sample cannot be tested again; add the next sample"
                 raise ConfigError([Fault(f"sample {sample_id} is destroyed", str(path), fix)])
             try:
-                after = Sample.model_validate(before.model_dump(by_alias=True) | changes)
+                after = Sample.model_validate({**before.model_dump(by_alias=True), **changes})
             except ValidationError as error:
                 raise ConfigError(_faults(path, error)) from None
             self._write(path, after)
         return after
-
-    def add_run(self, sample_id: str, run_id: str) -> Sample:
-        """Note that a run was made with it."""
-        return self.update(sample_id, runs=(*self.show(sample_id).runs, run_id))
 
     def _path(self, sample_id: str) -> Path:
         return self.folder / f"{check_sample_id(sample_id)}.json"

@@ -27,12 +27,16 @@ from bench.waiting import (
     SettledEnd,
     SoakEnd,
     StepTimeoutError,
+    WhileRegulated,
     wait_for_end,
 )
 from drivers.capabilities import Chamber, Cycler, Setpoints
 from drivers.errors import ConfigError
 from sequences.expressions import Expression
 from sequences.language import ChamberSet, Charge, Confirm, Discharge, Measure, Rest, Soak
+
+#: An instrument that holds its voltage reads it this closely, beyond its stated accuracy.
+NEAR_LIMIT_V = 0.1
 
 Regulated = Charge | Discharge
 Leaf = Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure
@@ -257,10 +261,19 @@ class StepRun:
             resolution_v=means.plan.voltage_resolution_v,
             direction=direction,
         )
-        if step.end is None:
-            return regulation
-        condition = SettledEnd(ConditionEnd(step.end, live, means.worth), live, regulation)
-        return FirstOf(regulation, condition) if step.mode in ("cc", "cp") else condition
+        end: Judge = regulation
+        if step.end is not None:
+            condition = SettledEnd(ConditionEnd(step.end, live, means.worth), live, regulation)
+            end = FirstOf(regulation, condition) if power or step.mode == "cc" else condition
+        return WhileRegulated(
+            end,
+            live,
+            device=means.cycler.name,
+            current_a=max(setpoints.source_current_a, setpoints.sink_current_a),
+            power_w=max(setpoints.source_power_w, setpoints.sink_power_w),
+            limit_v=setpoints.voltage_v,
+            near_v=NEAR_LIMIT_V + (means.plan.reach.volts.accuracy or 0.0),
+        )
 
     def _needed_chamber(self) -> Chamber:
         if self.means.chamber is None:

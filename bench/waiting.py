@@ -23,6 +23,8 @@ REGULATED = 0.98
 READINGS_RUNNING = 2
 #: A condition on a regulated step is looked at from here on even if the set value was never reached.
 SETTLING_READINGS = 3
+#: Below this part of every set value, and away from the voltage limit, nothing is being regulated any more.
+STOPPED = 0.5
 #: One part in 1e9: readings are decimal text, limits are sums of such.
 _TINY = 1e-9
 
@@ -31,6 +33,12 @@ class StepTimeoutError(DeviceError):
     """A step did not end within the time its sequence allows. Which side is at fault is not known."""
 
     default_fix = "compare the step's timeout with the report's plots; look for a current or temperature never reached"
+
+
+class InstrumentStoppedError(DeviceError):
+    """The output gave up by itself: its own protection, its host watchdog, or a person at its panel."""
+
+    default_fix = "read the alarm on the instrument's own display; nothing is known against the sample"
 
 
 class Judge(Protocol):
@@ -56,7 +64,7 @@ async def wait_for_end(stream: Stream, judge: Judge | None, *, until_s: float) -
             return
         try:
             reason = judge(batch)
-        except (ArithmeticError, ValueError, LookupError) as error:
+        except (DeviceError, ArithmeticError, ValueError, LookupError) as error:
             done.set_exception(error)
             return
         if reason is not None:
@@ -179,6 +187,58 @@ class SettledEnd:
 
     def text(self) -> str:
         return self._then.text()
+
+
+class WhileRegulated:
+    """``then`` is asked only while the instrument does what it was told: half of its set current or power at least, or
+    the voltage within ``near_v`` of its limit. An output that has gone off by itself looks like a current that has
+    fallen, and would end a charge or a discharge as if the sample were full or empty.
+
+    Raises InstrumentStoppedError after two such readings running, the first three after switch-on not counted.
+    """
+
+    def __init__(
+        self, then: Judge, live: Live, *, device: str, current_a: float, power_w: float, limit_v: float, near_v: float
+    ) -> None:
+        self._then = then
+        self._live = live
+        self._device = device
+        self._least_a = STOPPED * current_a
+        self._least_w = STOPPED * power_w
+        self._limit_v = limit_v
+        self._near_v = near_v
+        self._readings = 0
+        self._stopped = 0
+
+    def __call__(self, batch: Batch) -> str | None:
+        if self._live.saw_terminal:
+            self._look()
+        return None if self._stopped else self._then(batch)
+
+    def text(self) -> str:
+        return self._then.text()
+
+    def _look(self) -> None:
+        values = self._live.values
+        voltage_v, current_a, power_w = values["voltage"], values["current"], values["power"]
+        if not isinstance(voltage_v, float) or not isinstance(current_a, float) or not isinstance(power_w, float):
+            return
+        self._readings += 1
+        if (
+            self._readings <= SETTLING_READINGS
+            or abs(current_a) >= self._least_a
+            or abs(power_w) >= self._least_w
+            or abs(voltage_v - self._limit_v) <= self._near_v
+        ):
+            self._stopped = 0
+        elif not math.isnan(power_w):
+            self._stopped += 1
+        if self._stopped >= READINGS_RUNNING:
+            raise InstrumentStoppedError(
+                self._device,
+                "regulating",
+                f"its current fell to {current_a:.3g} A at {voltage_v:.3f} V, far from its {self._limit_v:.3f} V",
+            )
 
 
 class FirstOf:

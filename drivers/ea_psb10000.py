@@ -176,10 +176,12 @@ class EaPsb10000:
     async def arm(self, limits: TerminalLimits) -> None:
         """Take remote control with the output off and the device's own limits and watchdog set and read back.
 
-        Over-current is set for both directions, where the unit has a threshold for each. The watchdog (interface monitoring, ELR 10000 manual p. 55) makes
-        the unit leave remote control after ``limits.watchdog_s`` without a message, and the state after remote
-        is set to OFF, so the output goes off with it. Raises DeviceRefused (in Local, held by another interface, a
-        limit out of range), ReadbackMismatch, WireError; ValueError for a watchdog beyond 1 to 5 s.
+        Over-current is set for both directions, where the unit has a threshold for each. The watchdog (interface
+        monitoring, ELR 10000 manual p. 55) makes the unit leave remote control after ``limits.watchdog_s`` without a
+        message, and the state after remote is set to OFF, so the output goes off with it.
+
+        Raises DeviceRefused (in Local, held by another interface, a limit out of range), ReadbackMismatch, WireError;
+        ValueError for a watchdog beyond 1 to 5 s.
         """
         doing = "arming"
         if not 1.0 <= limits.watchdog_s <= WATCHDOG_MAX_S:
@@ -248,10 +250,18 @@ class EaPsb10000:
                 self._set_values[command] = others[command]
 
     async def output(self, *, on: bool) -> None:
-        """Switch the terminal, once, and read it back. Raises DeviceRefused, ReadbackMismatch, WireError."""
-        doing = "switching the output on" if on else "switching the output off"
-        await self._write("OUTP ON" if on else "OUTP OFF", doing)
-        await self._settled("OUTP?", "ON" if on else "OFF", doing)
+        """Switch the terminal, once, and read it back.
+
+        Raises DeviceRefused, ReadbackMismatch (with the unit's alarms, when it went off again by itself), WireError.
+        """
+        state = "ON" if on else "OFF"
+        doing = f"switching the output {state.lower()}"
+        await self._write(f"OUTP {state}", doing)
+        try:
+            await self._settled("OUTP?", state, doing)
+        except ReadbackMismatch as mismatch:
+            alarms = ", ".join(await self.alarms()) or "none"
+            raise ReadbackMismatch(self._name, doing, f"the output is not {state}, alarms: {alarms}") from mismatch
 
     async def release(self) -> None:
         """Stop the watchdog and give remote control back. Raises DeviceRefused while the output is on."""

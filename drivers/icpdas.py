@@ -3,7 +3,7 @@
 Addresses here are 0-based, as on the wire; the manual's number stands beside each.
 
 Sources: M-7000 Address Mapping Rev. 1.13 (2019-01-28); I-7018(BL)(P) Quick Start Guide, "Modbus Table (M-7018, M-7018R
-only)"; I-7017(F)C / M-7017C Quick Start Guide, "Modbus Table (M-7017C only)". They agree on every address used here.
+only)"; I-7017(F)C / M-7017C Quick Start Guide, "Modbus Table (M-7017C only)". Where they overlap they agree.
 
 UNVERIFIED, and said so by each model's evidence: how the digits of the model stand in the two module-name registers.
 The tM series' quick starts give 0x5002 (low) and 0x0700 (high) for tM-AD5C; so the four digits are looked for anywhere
@@ -34,7 +34,7 @@ COLD_JUNCTION = 267  # 00268, 1: cold-junction compensation on
 DATA_FORMAT = 268  # 00269, 0: hexadecimal, 1: engineering
 WATCHDOG_STATUS = 269  # 00270, 1: the host watchdog has timed out; write 1 to clear
 
-#: 40001.. + 0x7FFF and 0x8000 stand for what cannot be measured (see icpdas_m7018).
+#: The two ends of the 16 bits stand for what cannot be measured (see icpdas_m7018 and icpdas_m7017).
 _TOP, _BOTTOM = 0x7FFF, -0x8000
 
 

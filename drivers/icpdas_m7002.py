@@ -42,32 +42,23 @@ INPUT_COUNT = 5
 WATCHDOG_MAX_S = 25.5
 
 
-class Block:
-    """The used points of one kind: one request, from the first to the last of them."""
-
-    def __init__(self, settings: DeviceSettings, table: str, base: int, prefix: str, size: int) -> None:
-        points = settings.points or tuple(f"{prefix}{index}" for index in range(size))
-        numbers = sorted({int(point[2:]) for point in points if point.startswith(prefix)})
-        self.table = table
-        self.channels = tuple(f"{settings.name}.{prefix}{number}.on" for number in numbers)
-        self.first = base + numbers[0] if numbers else base
-        self.count = numbers[-1] - numbers[0] + 1 if numbers else 0
-        self.layout = tuple(
-            (channel, number - numbers[0]) for channel, number in zip(self.channels, numbers, strict=True)
-        )
-
-
 class M7002:
-    """The used inputs and outputs of one module. ``watchdog_tripped`` is what connect found."""
+    """The inputs of one module that are used, polled; its outputs, switched and read back.
+
+    Outputs are not polled: what they did is told by an input wired to it (a contactor's feedback), which a coil that
+    reads as on does not prove. ``watchdog_tripped`` is what connect found.
+    """
 
     def __init__(self, settings: DeviceSettings) -> None:
         self._module = Module(settings)
-        self._blocks = (
-            Block(settings, "discrete", INPUTS, "di", INPUT_COUNT),
-            Block(settings, "coils", OUTPUTS, "do", OUTPUT_COUNT),
+        points = settings.points or tuple(f"di{index}" for index in range(INPUT_COUNT))
+        numbers = sorted({int(point[2:]) for point in points if point.startswith("di")})
+        self._channels = tuple(f"{settings.name}.di{number}.on" for number in numbers)
+        self._first = numbers[0] if numbers else 0
+        self._count = numbers[-1] - self._first + 1 if numbers else 1
+        self._layout = tuple(
+            (channel, number - self._first) for channel, number in zip(self._channels, numbers, strict=True)
         )
-        self._channels = tuple(channel for block in self._blocks for channel in block.channels)
-        self._polled = tuple(block for block in self._blocks if block.count)
         self._mono_s: Callable[[], float] = settings.clock.mono_s
         self._utc_s: Callable[[], float] = settings.clock.utc_s
         self.watchdog_tripped = False
@@ -87,17 +78,15 @@ class M7002:
         return identity
 
     async def read(self) -> tuple[Reading, ...]:
-        """One poll, 1.0 for on: the used inputs, then the used outputs. Raises WireError, DeviceRefused."""
+        """One poll of the used inputs, 1.0 for on; it also feeds the host watchdog. Raises WireError, DeviceRefused."""
         module = self._module
-        readings: list[Reading] = []
-        for block in self._polled:
-            bits = await module.wire.read_bits(
-                block.table, block.first, block.count, unit=module.unit, device=module.name, doing="reading points"
-            )
-            mono_s, utc_s = self._mono_s(), self._utc_s()
-            for channel, offset in block.layout:
-                readings.append(Reading(channel, 1.0 if bits[offset] else 0.0, mono_s, utc_s))
-        return tuple(readings)
+        bits = await module.wire.read_bits(
+            "discrete", INPUTS + self._first, self._count, unit=module.unit, device=module.name, doing="reading inputs"
+        )
+        mono_s, utc_s = self._mono_s(), self._utc_s()
+        return tuple(
+            [Reading(channel, 1.0 if bits[offset] else 0.0, mono_s, utc_s) for channel, offset in self._layout]
+        )
 
     async def arm_watchdog(self, timeout_s: float) -> None:
         """Make every output drop to OFF after ``timeout_s`` (0.1 to 25.5 s) without a request, and at power-on.
@@ -179,7 +168,9 @@ class M7002:
         )
 
     async def _write_coil(self, address: int, doing: str, *, on: bool, stop: bool = False) -> None:
-        await self._module.wire.write_bit(address, on, unit=self._module.unit, device=self.name, doing=doing, stop=stop)
+        await self._module.wire.write_bit(
+            address, on=on, unit=self._module.unit, device=self.name, doing=doing, stop=stop
+        )
 
     async def _set_coil(self, address: int, doing: str, *, on: bool) -> None:
         """Write one coil unless it reads so already, and read it back."""

@@ -9,15 +9,16 @@ Scaling, by the data format that the module is set to (coil 00269):
   of the maker's ET-7000 series, as carried by the public drivers salinsalins/ICPDAS and jmball/icpdas-pet7018z; the
   two ends agree with one another within half a step; the I-7011/I-7018 User Manual Rev. B1.0, p. 17, prints the same
   7FFF/8000 scheme for the mV ranges];
-- engineering: 0.1 degC a step. UNVERIFIED: taken from the module's other temperatures, which the quick start gives in
-  tenths (CJC offsets, 40353-40360).
+- engineering: 0.1 degC a step. UNVERIFIED: the tables print engineering values as text with one decimal (WF-2000 Series
+  AIO User's Manual RevB1.0, p. 59); that register 30001 counts in that decimal is not stated.
 
 UNVERIFIED: the M-7018 user manual's own page of type codes could not be read; code 0x0F is that of the maker's ET-7000
 series and of Advantech's ADAM-4018+.
 
-What is no measurement: a word of 0x7FFF or 0x8000 (ICP DAS FAQ-030: "normally value of -32768 or +32767 means wire
-broken-line"). 0x7FFF is given as OPEN, though over-range reads the same; 0x8000, and what lies below -270 degC, as
-UNDER_RANGE. The M-7018's table has no over/under-range status bits (those at 10129 belong to other models).
+What is no measurement: 0x7FFF (for all thermocouple type codes "the thermocouple wires are broken", the same page; so
+too FAQ-030) is given as OPEN, though over-range reads the same; 0x8000 (FAQ-030: broken line too) and what lies below
+-270 degC as UNDER_RANGE; in the engineering format what lies above 1372.0 degC as OVER_RANGE. The M-7018's table has no
+over/under-range status bits (those at 10129 belong to other models).
 
 UNVERIFIED: FAQ-030 counts the plain 7018 among the modules *without* broken-line detection (the R, BL and Z variants
 have it), so on a plain M-7018 an open input may also read as some temperature.
@@ -96,7 +97,8 @@ MODEL = DriverModel(
     evidence=(
         "registers from the maker's tables, type K code and hexadecimal scaling from public drivers; simulator only. "
         "UNVERIFIED: the type code in the M-7018's own manual, layout of the module-name registers, scaling in the "
-        "engineering format, open-wire detection of the plain M-7018 (the maker lists it for the R, BL and Z variants), scan time of eight channels"
+        "engineering format, open-wire detection of the plain M-7018 (the maker lists it for the R, BL and Z "
+        "variants), scan time of eight channels"
     ),
     spans=_spans,
     create=_create,

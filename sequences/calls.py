@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from drivers import ConfigError, Fault
 from sequences.language import Call, Confirm, Repeat, RepeatUntilStable, Sequence, Step
-from sequences.tree import changed, declared, settled, walk_steps
+from sequences.tree import changed, declared, settled, symbols_of, walk_steps
 
 
 def expand(sequence: Sequence, library: Callable[[str], Sequence]) -> Sequence:
@@ -33,7 +33,8 @@ def _expanded(sequence: Sequence, library: Callable[[str], Sequence], inside: tu
             return step.model_copy(update={"steps": tuple(map(opened, step.steps))})
         return step
 
-    return settled(sequence.model_copy(update={"steps": tuple(map(opened, sequence.steps))}))
+    whole = sequence.model_copy(update={"steps": tuple(map(opened, sequence.steps))})
+    return settled(whole, symbols_of(whole))
 
 
 def _opened(call: Call, callee: Sequence) -> Repeat:

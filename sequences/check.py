@@ -8,6 +8,7 @@ from drivers import BASE, ConfigError, Dimension, unit_of
 from sequences.calls import expand
 from sequences.check_values import Finding, ValueChecker, surely_more
 from sequences.dimensions import name_of
+from sequences.expressions import Symbols
 from sequences.language import (
     Call,
     Charge,
@@ -25,7 +26,7 @@ from sequences.language import (
     StepBase,
     Watch,
 )
-from sequences.names import LIVE, RUN, nearest
+from sequences.names import FIXED, LIVE, RUN, nearest
 from sequences.tree import Path, declared, stable_names, walk_steps
 
 #: Gives a sequence by its id; ``inside`` are the ids that are being read, outermost first. Raises ConfigError.
@@ -71,15 +72,15 @@ _HAS_READINGS = ("charge", "discharge", "rest", "soak", "measure")
 
 def check(
     sequence: Sequence, library: Library, *, inside: tuple[str, ...] = (), unsure: Collection[str] = ()
-) -> list[Finding]:
-    """Every slip of a sequence.
+) -> tuple[list[Finding], Symbols]:
+    """Every slip of a sequence, and what each of its names is.
 
     ``unsure`` are names whose declaration is itself at fault: they pass unquestioned. ``inside`` are the ids of the
     sequences that called this one.
     """
     checker = _Checker(sequence, library, (*inside, sequence.id), unsure)
     checker.check()
-    return checker.findings
+    return checker.findings, {**FIXED, **checker.known}
 
 
 class _Checker(ValueChecker):

@@ -56,13 +56,18 @@ class Slip:
 
 @dataclass(slots=True)
 class Document:
-    """What a text holds. ``data`` is None if the root is not a mapping; ``spoiled`` are paths already complained of."""
+    """What a text holds.
+
+    ``data`` is None if the root is not a mapping; ``whole`` if all of the text was read; ``spoiled`` are the paths
+    that a slip is already told of.
+    """
 
     data: dict[str, Data] | None = None
     values: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
     slips: list[Slip] = field(default_factory=list)
     spoiled: set[Path] = field(default_factory=set)
+    whole: bool = False
 
     def mark(self, path: Path, *, key: bool = False) -> Mark:
         """Where a path stands: of its key if asked, of its value else, of the nearest thing above it if neither is."""
@@ -88,6 +93,7 @@ def read_document(text: str) -> Document:
         return document
     try:
         _Reader(document, text).read()
+        document.whole = True
     except _LimitError:
         pass
     except yaml.MarkedYAMLError as error:

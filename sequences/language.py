@@ -24,19 +24,19 @@ SCHEMA = "cellbench/sequence/1"
 
 
 def _as_count(value: object) -> object:
-    if isinstance(value, str):
-        if re.fullmatch(r"[1-9][0-9]{0,8}|0", value) is None:
-            raise SlipError(f"{value!r} is not a count", "write a whole number without a unit, such as 5")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}|0", value):
         return int(value)
-    return value
+    raise SlipError(f"{value!r} is not a count", "write a whole number without a unit, such as 5")
 
 
 def _as_flag(value: object) -> object:
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise SlipError(f"{value!r} is neither true nor false", "write true or false")
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
         return value == "true"
-    return value
+    raise SlipError(f"{value!r} is neither true nor false", "write true or false")
 
 
 def _written(condition: Condition) -> object:

@@ -13,6 +13,7 @@ from drivers import ConfigError, Fault
 from sequences.check import Library, check
 from sequences.check_values import Finding
 from sequences.document import Data, Document, Mark, Path, read_document
+from sequences.expressions import Symbols
 from sequences.language import SCHEMA, Sequence
 from sequences.names import nearest
 from sequences.shape import read_shape
@@ -38,16 +39,20 @@ def parse(text: str, where: str, library: Library, *, inside: tuple[str, ...] = 
         at = document.mark(("schema",))
         newer = "newer" in wrong[0]
         raise ConfigError(_faults([(at, *wrong)] if newer else [(at, *wrong), *placed], where))
+    if not document.whole:
+        raise ConfigError(_faults(placed, where))
     shape = read_shape(document.data, spoiled=document.spoiled)
     findings = list(shape.findings)
+    symbols: Symbols = {}
     if shape.sequence is not None:
-        findings += check(shape.sequence, library, inside=inside, unsure=shape.unsure)
+        more, symbols = check(shape.sequence, library, inside=inside, unsure=shape.unsure)
+        findings += more
     findings = [finding for finding in findings if not _within(finding.path, document.spoiled)]
     placed += [(_place(finding, document), finding.error, finding.fix) for finding in findings]
     if placed:
         raise ConfigError(_faults(placed, where))
     assert shape.sequence is not None, "a file without a sequence has a fault"
-    return settled(shape.sequence)
+    return settled(shape.sequence, symbols)
 
 
 def _within(path: Path, spoiled: set[Path]) -> bool:

@@ -56,7 +56,7 @@ START = "start."
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a person most likely meant, or None."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    found = get_close_matches(name, list(known), n=1, cutoff=0.7)
     return found[0] if found else None
 
 

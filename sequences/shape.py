@@ -70,7 +70,7 @@ def read_shape(data: dict[str, Data], *, spoiled: Iterable[Path] = ()) -> Shape:
         except ValidationError as refused:
             errors = refused.errors(include_url=False)
         if turn == 0:
-            findings = [finding for error in errors for finding in _findings(error, errors, known)]
+            findings = [finding for error in _worth_telling(errors) for finding in _findings(error, errors, known)]
             unsure = _declared_anywhere(data)
         for error in sorted(errors, key=_order, reverse=True):
             _take_out(rest, error, first=turn == 0)
@@ -120,7 +120,10 @@ def _take_out(data: Any, error: ErrorDetails, *, first: bool) -> None:
         return
     last = path[-1]
     if error["type"] == "extra_forbidden":
-        around.pop(last, None)
+        value = around.pop(last, None)
+        meant = nearest(str(last), _keys_at(path[:-1])) if first else None
+        if meant is not None:
+            around.setdefault(meant, value)
         return
     if len(path) == 1:
         around.pop(last, None)
@@ -166,6 +169,16 @@ def _drop(data: Any, path: Path) -> None:
 
 
 # -- pydantic's errors in words ------------------------------------------------------------------------------------
+
+
+def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the missing keys that stand there misspelt."""
+    meant = {
+        (*error["loc"][:-1], nearest(str(error["loc"][-1]), _keys_at(error["loc"][:-1])))
+        for error in errors
+        if error["type"] == "extra_forbidden"
+    }
+    return [error for error in errors if error["type"] != "missing" or error["loc"] not in meant]
 
 
 def _findings(error: ErrorDetails, errors: list[ErrorDetails], spoiled: set[Path]) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from drivers import Dimension
-from sequences.expressions import AllOf, AnyOf, Change, Expression, When, mapped
+from sequences.expressions import AllOf, AnyOf, Change, Expression, Symbols, When, mapped
 from sequences.language import Confirm, Repeat, RepeatUntilStable, Sequence, Step
 from sequences.names import FIXED
 
@@ -77,7 +77,7 @@ def symbols_of(sequence: Sequence) -> dict[str, Dimension | None]:
     return known
 
 
-def settled(sequence: Sequence) -> Sequence:
+def settled(sequence: Sequence, symbols: Symbols) -> Sequence:
     """The sequence with the units of every expression settled, and final results written out where criteria use them.
 
     Raises ExpressionError where names are wrong.
@@ -85,5 +85,4 @@ def settled(sequence: Sequence) -> Sequence:
     written = {f"result.{name}": value.text for name, value in sequence.results.items()}
     criteria = tuple(changed(item, lambda value: value.replaced(written)) for item in sequence.criteria)
     sequence = sequence.model_copy(update={"criteria": criteria})
-    symbols = symbols_of(sequence)
     return changed(sequence, lambda value: value.settled(symbols))

@@ -24,6 +24,8 @@ Ts = TypeVarTuple("Ts")
 
 #: Longest real wait for bytes on their way, in seconds.
 BOUND_S = 1.0
+#: So many turns of ready callbacks in a row may pass before the kernel is asked in between.
+MOST_UNASKED = 32
 
 
 class ForcedJump(NamedTuple):
@@ -39,8 +41,15 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, clock: _Clock) -> None:
         super().__init__()
         self._clock = clock
+        self._unasked = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout == 0 and self._unasked < MOST_UNASKED:
+            # Callbacks are ready: they go first, and the kernel is asked before the clock moves. A system call saved
+            # on every second turn of the loop.
+            self._unasked += 1
+            return []
+        self._unasked = 0
         events = super().select(0)
         if events or timeout == 0:
             return events

@@ -63,7 +63,7 @@ def equip(bench: BenchFile, models: Models, findings: Findings) -> Equipment:
         scheme = parse_url(entry.url).scheme
         findings.need(
             scheme in model.schemes,
-            f"{name}: a {model.name} does not speak on {scheme}",
+            f"{name}: {model.name} does not speak on {scheme}",
             bench.where("devices", name, "url"),
             f"use {' or '.join(model.schemes)}",
         )
@@ -85,7 +85,7 @@ def _rated(bench: BenchFile, name: str, model: DriverModel, findings: Findings) 
         hint = f"did you mean {_plain(close[0])}? " if close else ""
         known = ", ".join(_plain(each) for each in wanted) or "nothing"
         where = bench.where("devices", name, "rating", _plain(key))
-        fix = f"{hint}a {model.name} is rated by {known}; check the unit as well"
+        fix = f"{hint}{model.name} is rated by {known}; check the unit as well"
         findings.fault(f"{name}: {_plain(key)} with this unit is no rating of it", where, fix)
     return not missing and not unknown
 
@@ -140,7 +140,7 @@ class _Roles:
             return
         known = [name for name, its in model.points.items() if its is kind]
         if point.point not in model.points:
-            fix = f"points of a {model.name} that fit: {', '.join(known) or 'none'}"
+            fix = f"points of {model.name} that fit: {', '.join(known) or 'none'}"
             self.findings.fault(f"{role}: {point.device} has no point {point.point!r}", where, fix)
             return
         if model.points[point.point] is not kind:

@@ -25,7 +25,7 @@ def _poll(bench: BenchFile, name: str, model: DriverModel, findings: Findings) -
     for key, given_s in (("energised", own.energised_s), ("rest", own.rest_s)):
         findings.need(
             given_s is None or given_s >= floor_s,
-            f"{name}: polled every {given_s} s, faster than a {model.name} can be read ({floor_s:g} s)",
+            f"{name}: polled every {given_s} s, faster than {model.name} can be read ({floor_s:g} s)",
             bench.where("devices", name, "poll", key),
             f"write {floor_s:g} s or more",
         )
@@ -78,7 +78,7 @@ def watchdogs(
             )
         elif findings.need(
             model.on_comm_loss is OnCommLoss.DEVICE_WATCHDOG,
-            f"{name}: a {model.name} has no host watchdog",
+            f"{name}: {model.name} has no host watchdog",
             where,
             "remove the key; nothing would watch the host there",
         ) and findings.need(
@@ -138,6 +138,6 @@ def heater_without_host(equipment: Equipment, channel: BoundChannel) -> str | No
     if model is None or model.kind is not DeviceKind.CHAMBER or model.on_comm_loss is OnCommLoss.DEVICE_WATCHDOG:
         return None
     return (
-        f"{device}: a {model.name} holds its last setpoint when the host falls silent; "
+        f"{device} ({model.name}) holds its last setpoint when the host falls silent; "
         "its own over-temperature cut-out must be set for this cell"
     )

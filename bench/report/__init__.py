@@ -5,6 +5,7 @@ The same bundle gives the same page: nothing in it depends on when or where it i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -56,13 +57,13 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "bench": files.bench,
         "cell": files.cell,
         "sample": files.sample,
-        "environment": files.environment,
+        "software": _software(files.environment),
         "warnings": files.plan.get("warnings") or [],
         "mass": gather.mass(files),
         "clauses": clauses,
         "results": gather.result_rows(files),
         "parameters": gather.parameters(files),
-        "entries": _entries(kept),
+        "entries": gather.entries(kept, files),
         "devices": gather.devices(kept, files),
         "calibrations": gather.calibrations(files),
         "steps": gather.table_of(found),
@@ -88,16 +89,11 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
     }
 
 
-def _entries(kept: Record) -> list[dict[str, str]]:
-    return [
-        {
-            "name": str(name).replace("_", " "),
-            "value": number(value) if isinstance(value, float) else str(value),
-            "by": str(event.data.get("by", "")),
-        }
-        for event in kept.of("answered")
-        for name, value in (event.data.get("values") or {}).items()
-    ]
+def _software(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and versions, this program first."""
+    packages = environment.get("packages")
+    named = {**(packages if isinstance(packages, dict) else {}), **environment}
+    return [(name, version) for name, version in named.items() if isinstance(version, str)]
 
 
 def _package_text(name: str) -> str:

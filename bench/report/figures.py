@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
 
 from bench.record import Event, Record
 from bench.report import gather
@@ -36,7 +36,10 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     ]
     if "ambient" in rows.roles:
         temperatures.append(Curve("ambient · 环境", rows.role("ambient"), 2))
-    charging, discharging = gather.step_capacity(kept)
+    charging, discharging = gather.step_capacity(kept, steps)
+    # before the first step and after the last the contactor is open: the terminal's voltage is not the cell's
+    begin_s, end_s = (steps[0].begin_s, steps[-1].end_s) if steps else (0.0, math.inf)
+    volts = [it if begin_s <= t <= end_s else None for t, it in zip(t_s, rows.role("voltage"), strict=True)]
     plots = [
         Plot(
             "voltage",
@@ -44,7 +47,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
             "电压",
             "V",
             t_s,
-            [Curve("cell voltage · 电压", rows.role("voltage"), 1)],
+            [Curve("cell voltage · 电压", volts, 1)],
             bands,
             marks,
         ),
@@ -80,7 +83,7 @@ def legend_of(plot: Plot) -> list[tuple[int, str]]:
 
 def discharge_curves(kept: Record, steps: Sequence[Step]) -> dict[str, object] | None:
     """Voltage against capacity of the discharges, the last few of them; None if there was none."""
-    _, discharging = gather.step_capacity(kept)
+    _, discharging = gather.step_capacity(kept, steps)
     voltage_v = kept.rows.role("voltage")
     curves: dict[int, Points] = {
         step.index: [] for step in steps if step.kind == "discharge" and step.charge_ah < -LEAST_AH

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,13 @@ import yaml
 from bench import bdf, record
 from bench.record import Event, Record
 from bench.report.scales import duration, number
+from drivers.units import BASE, UnitError, parse_quantity
 
 _ENTRY = re.compile(r"\bentry\.(\w+)")
+
+
+#: Steps in which charge is moved on purpose; in the others only the noise of the current adds up.
+ENERGETIC = frozenset({"charge", "discharge"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,9 @@ def _moved_by_step(kept: Record) -> dict[int, tuple[float, float]]:
     return moved
 
 
-def step_capacity(kept: Record) -> tuple[list[float | None], list[float | None]]:
-    """Charge moved within the step so far, in and out, both >= 0; None where the step goes the other way."""
+def step_capacity(kept: Record, found: Sequence[Step]) -> tuple[list[float | None], list[float | None]]:
+    """Charge moved so far within each charge (first) and each discharge (second), >= 0; None elsewhere."""
+    kinds = {step.index: step.kind for step in found}
     charging: list[float | None] = []
     discharging: list[float | None] = []
     gone, before, last = 0.0, 0.0, None
@@ -137,8 +143,8 @@ def step_capacity(kept: Record) -> tuple[list[float | None], list[float | None]]
         now = float(net or 0.0)
         gone = (gone if step == last else 0.0) + now - before
         before, last = now, step
-        charging.append(gone if gone > 1e-6 else None)
-        discharging.append(-gone if gone < -1e-6 else None)
+        charging.append(max(gone, 0.0) if kinds.get(step) == "charge" else None)
+        discharging.append(max(-gone, 0.0) if kinds.get(step) == "discharge" else None)
     return charging, discharging
 
 
@@ -149,6 +155,34 @@ def entered_by(kept: Record) -> dict[str, str]:
         for event in kept.of("answered")
         for name in (event.data.get("values") or {})
     }
+
+
+def entries(kept: Record, files: Files) -> list[dict[str, str]]:
+    """Every value that a person entered, in base units, and who that was."""
+    units = dict(_entry_units(files.sequence))
+    return [
+        {
+            "name": str(name).replace("_", " "),
+            "value": f"{number(value)} {units.get(name, '')}".strip() if isinstance(value, float) else str(value),
+            "by": str(event.data.get("by", "")),
+        }
+        for event in kept.of("answered")
+        for name, value in (event.data.get("values") or {}).items()
+    ]
+
+
+def _entry_units(part: Any) -> Iterator[tuple[str, str]]:
+    """The base unit of each entry that a confirm step of the sequence asks for, from its example."""
+    if isinstance(part, Mapping):
+        if "name" in part and "example" in part:
+            try:
+                yield str(part["name"]), BASE[parse_quantity(str(part["example"])).dimension]
+            except UnitError:
+                return
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _entry_units(each)
 
 
 def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
@@ -173,7 +207,11 @@ def _limit(limit: Mapping[str, Any]) -> str:
 
 
 def _value(row: Mapping[str, Any]) -> str:
-    return "not measured" if row.get("value") is None else number(row["value"])
+    value = row.get("value")
+    if value is None:
+        return "not measured"
+    days = f" ({number(value / 86400.0, 3)} d)" if row.get("unit") == "s" and abs(value) >= 86400.0 else ""
+    return number(value) + days
 
 
 def result_rows(files: Files) -> list[dict[str, Any]]:
@@ -184,6 +222,8 @@ def result_rows(files: Files) -> list[dict[str, Any]]:
     beside = {"energy_density_wh_kg": claimed, "capacity_ah": rated}
     rows: list[dict[str, Any]] = []
     for name, result in (files.result.get("results") or {}).items():
+        if name.startswith("claimed_"):
+            continue  # a claim stands beside its result, not among them
         true = truth.get(name, {}).get("value")
         value = result.get("value")
         rows.append(
@@ -205,8 +245,8 @@ def _off(value: float | None, true: float | None, unit: str) -> str | None:
     """How far measured lies from true: of a temperature in kelvin, of everything else in per cent."""
     if value is None or not true:
         return None
-    text = f"{value - true:+.2f} K" if unit == "degC" else f"{100.0 * (value / true - 1.0):+.3f} %"
-    return text.replace("-", "−")
+    off, sign = (round(value - true, 2), "K") if unit == "degC" else (round(100.0 * (value / true - 1.0), 3), "%")
+    return f"{off + 0.0:+.{2 if sign == 'K' else 3}f} {sign}".replace("-", "−") if off else f"0 {sign}"
 
 
 def _suffix(unit: str) -> str:
@@ -228,9 +268,12 @@ def _share(value: float | None, stated: str | None) -> str | None:
 def mass(files: Files) -> dict[str, Any]:
     """The mass that the energy density stands on, and whether it was weighed."""
     weighed = files.sample.get("mass_kg")
-    nominal = bool(files.plan.get("nominal_mass", weighed is None))
-    text = f"{number(weighed)} kg" if weighed is not None and not nominal else str(files.cell.get("mass") or "—")
-    return {"text": text, "nominal": nominal, "balance": files.sample.get("balance")}
+    known = files.plan.get("sample_mass_kg", weighed)
+    return {
+        "text": f"{number(known)} kg" if known is not None else str(files.cell.get("mass") or "—"),
+        "nominal": bool(files.plan.get("sample_mass_nominal", weighed is None)),
+        "balance": files.sample.get("balance"),
+    }
 
 
 def devices(kept: Record, files: Files) -> list[dict[str, Any]]:
@@ -255,23 +298,26 @@ def devices(kept: Record, files: Files) -> list[dict[str, Any]]:
 
 
 def calibrations(files: Files) -> list[dict[str, Any]]:
-    """Certificates by point: those that the plan used, else those of the bench file."""
-    used = files.plan.get("calibration")
-    table: Mapping[str, Any] = used if isinstance(used, dict) else files.bench.get("calibration") or {}
-    return [
-        {
-            "point": point,
-            "certificate": entry.get("certificate", "—"),
-            "date": str(entry.get("date") or entry.get("made") or "—"),
-            "due": str(entry.get("due", "—")),
-            "accuracy": ", ".join(
-                f"{name.replace('_', ' ')} {value}" for name, value in (entry.get("accuracy") or {}).items() if value
-            )
-            or "—",
-            "simulated": bool(entry.get("simulated")),
-        }
-        for point, entry in table.items()
-    ]
+    """Certificates of the points that the run's results stand on (of the whole bench, where no plan says which)."""
+    stated: Mapping[str, Any] = files.bench.get("calibration") or {}
+    used = files.plan.get("calibration") or [{"point": point} for point in stated]
+    simulated = bool(files.plan.get("simulated"))
+    rows: list[dict[str, Any]] = []
+    for it in used:
+        entry = stated.get(it["point"], {})
+        accuracy = ", ".join(f"{name} ± {value}" for name, value in (entry.get("accuracy") or {}).items())
+        certificate = str(it.get("certificate") or entry.get("certificate") or "none")
+        rows.append(
+            {
+                "point": it["point"],
+                "certificate": f"in place of {certificate}" if simulated else certificate,
+                "date": "the run's start" if simulated else str(entry.get("date") or "—"),
+                "due": "—" if simulated else str(it.get("due") or entry.get("due") or "—"),
+                "accuracy": accuracy or "—",
+                "simulated": simulated,
+            }
+        )
+    return rows
 
 
 def parameters(files: Files) -> list[dict[str, Any]]:
@@ -304,7 +350,7 @@ MARKED: dict[str, tuple[str, str, bool]] = {
     "turn_started": ("↻", "turn", False),
     "ending": ("E", "end", False),
     "reopened": ("!", "record reopened", True),
-    "forced_jump": ("!", "forced jump of the virtual clock", True),
+    "forced_jumps": ("!", "forced jumps of the virtual clock", True),
 }
 
 
@@ -359,8 +405,8 @@ def table_of(found: Sequence[Step]) -> list[dict[str, Any]]:
             "phase": step.phase,
             "at": duration(step.begin_s),
             "took": duration(step.end_s - step.begin_s),
-            "ah": number(round(step.charge_ah, 4), 5) if abs(step.charge_ah) > 5e-5 else "",
-            "wh": number(round(step.energy_wh, 4), 5) if abs(step.energy_wh) > 5e-5 else "",
+            "ah": number(round(step.charge_ah, 4)) if step.kind in ENERGETIC else "",
+            "wh": number(round(step.energy_wh, 4)) if step.kind in ENERGETIC else "",
             "why": step.why.replace("_", " "),
         }
         for step in found

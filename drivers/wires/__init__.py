@@ -101,7 +101,7 @@ class ModbusWire(Wire, Protocol):
         ...
 
     async def write_bit(
-        self, address: int, value: bool, *, unit: int, device: str, doing: str, stop: bool = False
+        self, address: int, *, on: bool, unit: int, device: str, doing: str, stop: bool = False
     ) -> None:
         """Function 5, never repeated by the wire."""
         ...

@@ -225,6 +225,9 @@ class Lines:
             raise ExchangeError(FrameError, f"the reply {raw[:60]!r} is not text") from None
         if not text.isprintable():
             raise ExchangeError(FrameError, f"the reply {raw[:60]!r} is not text")
+        if self._known is not None and text == self._known[1] and line != self._known[0]:
+            # The known question was asked more than once, and an earlier asking was answered in place of the last.
+            raise ExchangeError(FrameError, f"{text!r} came late, it answers {self._known[0]!r}")
         return text
 
     async def _line(self, stream: Stream, deadline_s: float) -> bytes:

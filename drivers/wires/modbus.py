@@ -32,7 +32,7 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInpu
 
 from drivers.errors import DeviceRefused, FrameError, WireClosed
 from drivers.wires import Flight
-from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, Session, Trouble
+from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, ExchangeError, Session
 from drivers.wires.opening import WireUrl
 from drivers.wires.port import Port
 
@@ -91,7 +91,7 @@ class _ModbusClientWire:
         self._port.start()
         try:
             await self._port.run(self._open_first)
-        except Trouble as trouble:
+        except ExchangeError as trouble:
             await self._port.stop()
             raise trouble.kind(self.url, "opening the wire", trouble.text) from None
         except BaseException:
@@ -129,15 +129,15 @@ class _ModbusClientWire:
     async def write_bit(
         self,
         address: int,
-        value: bool,  # noqa: FBT001 - as ModbusWire has it
         *,
+        on: bool,
         unit: int,
         device: str,
         doing: str,
         stop: bool = False,
     ) -> None:
         """Write one coil (function 5), once. After a WireError it is unknown whether the device acted on it."""
-        ask = Ask(5, address, 1, unit, int(value))
+        ask = Ask(5, address, 1, unit, int(on))
         await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def write_register(
@@ -156,7 +156,7 @@ class _ModbusClientWire:
             if self._owed and ask.unit in self._owed and ask.function not in WRITES:
                 await self._settle(session, ask.unit)
             pdu = await self._answered(session, ask)
-        except Trouble as trouble:
+        except ExchangeError as trouble:
             raise trouble.kind(device, doing, trouble.text) from None
         if pdu.function_code != ask.function:
             code = pdu.exception_code
@@ -164,7 +164,7 @@ class _ModbusClientWire:
         return pdu
 
     async def _answered(self, session: Session, ask: Ask) -> ModbusPDU:
-        """One request and its reply, data or exception, checked. Raises Trouble and leaves the wire suspect."""
+        """One request and its reply, data or exception, checked. Raises ExchangeError and leaves the wire suspect."""
         client = self._client
         assert client is not None
         loop = session.loop
@@ -173,7 +173,7 @@ class _ModbusClientWire:
         try:
             pdu: ModbusPDU = await client.execute(no_response_expected=False, request=ask.pdu())
             self._check(session, ask, pdu)
-        except Trouble:
+        except ExchangeError:
             self._suspect = True
             if self.rtu and ask.function not in WRITES:
                 self._owed.setdefault(ask.unit, []).append(ask.function)
@@ -184,7 +184,7 @@ class _ModbusClientWire:
         return pdu
 
     def _check(self, session: Session, ask: Ask, pdu: ModbusPDU) -> None:
-        """Type, unit, transaction, function, length; address and value of a write. Raises Trouble(FrameError)."""
+        """Type, unit, transaction, function, length; address and value of a write. Raises ExchangeError(FrameError)."""
         function = ask.function
         reply = session.reply
         around = 3 if self.rtu else 7
@@ -208,10 +208,10 @@ class _ModbusClientWire:
             return
         else:
             wrong = f"of the wrong kind {type(pdu).__name__}"
-        raise Trouble(FrameError, f"a reply {wrong} came")
+        raise ExchangeError(FrameError, f"a reply {wrong} came")
 
     async def _settle(self, session: Session, unit: int) -> None:
-        """Ask a unit that owes an answer something that no late answer can be taken for. Raises Trouble."""
+        """Ask a unit that owes an answer something that no late answer can be taken for. Raises ExchangeError."""
         owed = self._owed[unit]
         function = next((function for function in _QUESTIONS if function not in owed), 0)
         if not function:
@@ -221,7 +221,7 @@ class _ModbusClientWire:
         del self._owed[unit]
 
     async def _resynchronised(self, *, urgent: bool) -> Session:
-        """A session on which no byte of the past is on its way. Raises Trouble."""
+        """A session on which no byte of the past is on its way. Raises ExchangeError."""
         session = self._session
         if session is not None and session.lost is not None:
             self._drop(session.lost)
@@ -236,7 +236,7 @@ class _ModbusClientWire:
         return session
 
     async def _silence(self, session: Session, *, urgent: bool) -> None:
-        """Wait for QUIET_S without a byte; what is urgent waits once. Raises Trouble when it does not come."""
+        """Wait for QUIET_S without a byte; what is urgent waits once. Raises ExchangeError when it does not come."""
         end_s = session.loop.time() + DRAIN_S
         while True:
             session.strays = 0
@@ -245,7 +245,7 @@ class _ModbusClientWire:
                 session.strays = 0
                 return
             if session.loop.time() >= end_s:
-                raise Trouble(FrameError, f"the line did not fall silent for {DRAIN_S:g} s")
+                raise ExchangeError(FrameError, f"the line did not fall silent for {DRAIN_S:g} s")
 
     async def _open_first(self) -> None:
         if self._session is None or self._session.lost is not None:
@@ -260,9 +260,9 @@ class _ModbusClientWire:
             async with asyncio.timeout(OPEN_S):
                 await session.connect()
         except TimeoutError:
-            raise Trouble(WireClosed, f"{self.url} did not open within {OPEN_S:g} s") from None
+            raise ExchangeError(WireClosed, f"{self.url} did not open within {OPEN_S:g} s") from None
         except (OSError, ValueError) as error:
-            raise Trouble(WireClosed, f"{self.url} cannot be opened ({error})") from None
+            raise ExchangeError(WireClosed, f"{self.url} cannot be opened ({error})") from None
         self._client, self._session = client, session
         return session
 

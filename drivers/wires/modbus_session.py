@@ -36,7 +36,7 @@ _library_log.addHandler(logging.NullHandler())
 _library_log.propagate = False
 
 
-class Trouble(Exception):  # noqa: N818 - the error is what is made of it
+class ExchangeError(Exception):
     """What happened to an exchange, before it is known whose exchange it was."""
 
     def __init__(self, kind: type[WireError], text: str) -> None:
@@ -114,7 +114,7 @@ class Session(TransactionManager):
             self._connected.set_result(None)
 
     async def execute(self, no_response_expected: bool, request: ModbusPDU) -> ModbusPDU:  # noqa: FBT001, ARG002 - pymodbus's
-        """Send one request and give the first reply that decodes. Raises Trouble."""
+        """Send one request and give the first reply that decodes. Raises ExchangeError."""
         loop = self.loop
         request.transaction_id = self.getNextTID()
         self.recv_buffer = self.reply = self._held = b""
@@ -153,7 +153,7 @@ class Session(TransactionManager):
         try:
             super().data_received(data)
         except Exception as error:  # noqa: BLE001 - whatever foreign bytes make the decoder raise
-            waiting.set_exception(Trouble(FrameError, f"a reply came that cannot be decoded ({error})"))
+            waiting.set_exception(ExchangeError(FrameError, f"a reply came that cannot be decoded ({error})"))
             self.abandon("the connection was given up after a reply that cannot be decoded")
 
     def _without_echo_and_noise(self, data: bytes) -> bytes:
@@ -186,15 +186,15 @@ class Session(TransactionManager):
             return
         came = len(self.reply) + len(self._held) + self.noise
         if came:
-            waiting.set_exception(Trouble(FrameError, f"{came} bytes came that are no reply to this request"))
+            waiting.set_exception(ExchangeError(FrameError, f"{came} bytes came that are no reply to this request"))
         else:
-            waiting.set_exception(Trouble(WireTimeout, f"no reply within {TIMEOUT_S:g} s"))
+            waiting.set_exception(ExchangeError(WireTimeout, f"no reply within {TIMEOUT_S:g} s"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.lost = f"the far end is gone ({exc})" if exc else "the far end closed the connection"
         if not self.response_future.done():
-            self.response_future.set_exception(Trouble(WireClosed, self.lost))
+            self.response_future.set_exception(ExchangeError(WireClosed, self.lost))
 
     def abandon(self, why: str) -> None:
         """Give the port up at once, without sending what may still wait to be sent."""

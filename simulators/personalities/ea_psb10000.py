@@ -133,7 +133,7 @@ class Psb10000:
             voltage_v, current_a = (0.0, 0.0) if terminal is None else (terminal.voltage_v, terminal.current_a)
             voltage_v = round(self._voltage_noise(voltage_v), 2)
             current_a = round(self._current_noise(current_a * self._gain), 2)
-            self._measured = (max(voltage_v, 0.0), current_a + 0.0)
+            self._measured = (max(voltage_v, 0.0) + 0.0, current_a + 0.0)
         return self._measured
 
     def _regulate(self) -> None:

@@ -87,7 +87,9 @@ class World:
         if not self.output or not self.feedback:
             return 0.0
         wanted_a = (self.setpoints.voltage_v - self.ocv_v) / self.resistance_ohm
-        return min(max(wanted_a, -self.setpoints.sink_current_a), self.setpoints.source_current_a)
+        into_a = min(self.setpoints.source_current_a, self.setpoints.source_power_w / self.ocv_v)
+        out_a = min(self.setpoints.sink_current_a, self.setpoints.sink_power_w / self.ocv_v)
+        return min(max(wanted_a, -out_a), into_a)
 
     def cell_v(self) -> float:
         return (self.ocv_v + self.resistance_ohm * self.current_a()) * (-1.0 if self.reversed else 1.0)
@@ -96,9 +98,9 @@ class World:
         return self.cell_v() if self.feedback else 0.0
 
     def advance(self, now_s: float) -> None:
-        """Let the current flow up to now, in steps of at most a second."""
+        """Let the current flow up to now, in steps of at most a tenth of a second."""
         while self._at_s < now_s:
-            step_s = min(1.0, now_s - self._at_s)
+            step_s = min(0.1, now_s - self._at_s)
             current_a, power_w = self.current_a(), self.current_a() * self.cell_v()
             self.charge_ah += current_a * step_s / 3600.0
             self.charged_ah += max(0.0, current_a) * step_s / 3600.0

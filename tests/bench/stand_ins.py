@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +102,3 @@ def edited(path: Path, *changes: tuple[str, str]) -> str:
         assert old in text, f"{old!r} does not stand in {path.name}"
         text = text.replace(old, new, 1)
     return text
-
-
-Edit = Callable[..., str]

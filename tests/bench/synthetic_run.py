@@ -69,6 +69,8 @@ id: example/room-capacity
 title: {en: Capacity at room temperature, zh: 室温放电容量}
 summary: {en: Three discharges at I3., zh: 三次放电。}
 standard: {source: GB/T 31486, edition: "2024", clause: "5.2", status: {en: in force, zh: 现行}}
+steps:
+  - confirm: {entries: [{name: humidity, example: 45 %}, {name: air_pressure, example: 101 kPa}]}
 criteria:
   - {id: capacity, kind: requirement, value: result.capacity_ah}
   - {id: humidity, kind: condition, value: entry.humidity}
@@ -140,7 +142,7 @@ def record_run(folder: Path, *, turns: int = 1, every_s: float = 10.0, period_s:
     identity = {"maker": "EA", "model": "PSB 10060-170", "serial": "SN123", "firmware": "3.02"}
     log.event("devices", devices={"psb": identity, "th1": {**identity, "maker": "ICP DAS", "model": "M-7018"}})
     log.event("preflight_passed", ocv_v=4.2)
-    log.event("answered", by="simulated operator", values={"humidity": 0.45})
+    log.event("answered", by="simulated operator", values={"humidity": 0.45, "air_pressure": 101.0})
     for index, (kind, name, current_a, seconds) in enumerate(profile(turns), 1):
         log.event("step_started", step=index, path=str(index), step_kind=kind, id=name, phase="conditioning", ends="")
         recorder.begin_step(index, str(index), LogRuleSI(every_s, 0.005, 0.5, 1.0))
@@ -158,7 +160,7 @@ def record_run(folder: Path, *, turns: int = 1, every_s: float = 10.0, period_s:
 
 def result(**changes: Any) -> RunResult:
     """What the run above came to."""
-    source = {"source": "GB/T 31486-2024", "title_zh": "容量", "note": None, "by": None}
+    source: dict[str, Any] = {"source": "GB/T 31486-2024", "title_zh": "容量", "note": None, "by": None}
     whole = RunResult(
         exit_code=0,
         run_id="0007-room-capacity",

@@ -153,12 +153,9 @@ def test_a_standing_bench_differs_in_its_urls_and_says_what_it_is() -> None:
     standing = read_bench(standing_bench(bench, urls), "standing.toml")
     assert standing.far_end == "simulated"
     assert {name: device.url for name, device in standing.devices.items()} == urls
-    same = {
-        name: device.model_copy(update={"url": bench.devices[name].url}) for name, device in standing.devices.items()
-    }
-    assert standing.model_copy(update={"devices": same, "far_end": "hardware"}) == bench
-    again = read_bench(standing_bench(standing, urls), "again.toml")
-    assert again == standing
+    back = {name: bench.devices[name].url for name in urls}
+    original = read_bench(standing_bench(standing, back), "back.toml").model_copy(update={"far_end": "hardware"})
+    assert original.model_dump() == bench.model_dump()
 
 
 def test_the_documents_examples_are_benches_that_bind() -> None:
@@ -172,9 +169,8 @@ def test_the_documents_examples_are_benches_that_bind() -> None:
 
 def test_the_document_states_the_numbers_that_binding_gives() -> None:
     text = (DOCS / "bench-file.md").read_text()
-    plan = bind(
-        CAPACITY, load_bench(DEMO), load_cell(CELLS / "solid-state-gen1.toml"), mode="simulated", models=models()
-    )
+    cell = load_cell(CELLS / "solid-state-gen1.toml")
+    plan = bind(CAPACITY, load_bench(DEMO), cell, mode="simulated", models=models())
     guard = {limit.rule: limit for limit in plan.limits}
     assert f"{guard['sample.voltage'].high:.3f} V, {guard['sample.current'].high:g} A" in text
     assert f"{plan.device_limits.over_voltage_v:.3f} V, {plan.device_limits.over_current_a:g} A" in text
@@ -183,7 +179,7 @@ def test_the_document_states_the_numbers_that_binding_gives() -> None:
 # Where a key stands, against a text whose lines were counted while it was written.
 
 BARE = st.from_regex(r"[A-Za-z0-9_-]{1,6}", fullmatch=True)
-TEXTS = st.text(alphabet=st.characters(codec="ascii", exclude_characters='\x00"\\\r\n'), max_size=8)
+TEXTS = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), max_size=8)
 
 
 @st.composite

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
 
 from bench.config import load_cell, read_cell
 from bench.config.quantities import read_quantity
 from drivers import ConfigError, Dimension
-from pydantic_core import PydanticCustomError
 from tests.bench.stand_ins import CELLS, edited
 
 GEN1 = CELLS / "solid-state-gen1.toml"

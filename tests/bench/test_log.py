@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -30,13 +31,22 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().split(b"\n")[:-1]
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until the condition holds; the caller sets the deadline."""
+    loop = asyncio.get_running_loop()
+    while not condition():
+        turned = loop.create_future()
+        loop.call_soon(turned.set_result, None)
+        await turned
+
+
 def begin(folder: Path, time: Time | None = None, *, durable: bool = False) -> RunLog:
     log = RunLog.create(folder, (time or Time()).clock, durable=durable, header=HEADER)
     log.open_readings(["a.b.voltage_v", "a.b.current_a"])
     return log
 
 
-def test_an_event_is_on_disk_when_the_call_returns(tmp_path):
+def test_an_event_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
     log = begin(tmp_path)
     log.event("setpoint", kind="voltage", value=4.2)
     last = json.loads(lines_of(tmp_path / "events.jsonl")[-1])
@@ -46,7 +56,7 @@ def test_an_event_is_on_disk_when_the_call_returns(tmp_path):
     assert last["mode"] == "simulated"
 
 
-def test_each_record_carries_the_sha256_of_the_line_before(tmp_path):
+def test_each_record_carries_the_sha256_of_the_line_before(tmp_path: Path) -> None:
     log = begin(tmp_path)
     for n in range(20):
         log.event("tick", n=n)
@@ -60,7 +70,7 @@ def test_each_record_carries_the_sha256_of_the_line_before(tmp_path):
     assert heads.events_head == prev
 
 
-def test_rows_go_out_before_a_later_event(tmp_path):
+def test_rows_go_out_before_a_later_event(tmp_path: Path) -> None:
     log = begin(tmp_path)
     log.row([0.0, 0.0, 1, 4.2, 1.0])
     window = tmp_path / "readings" / "window-0001.jsonl"
@@ -70,23 +80,24 @@ def test_rows_go_out_before_a_later_event(tmp_path):
     log.abandon()
 
 
-async def test_a_durable_row_goes_out_within_a_second_though_nothing_else_happens(tmp_path, monkeypatch):
+async def test_a_durable_row_goes_out_within_a_second_though_nothing_else_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_module, "FLUSH_S", 0.02)
-    synced = []
+    synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
     log = begin(tmp_path, durable=True)
     events = len(synced)
     log.row([0.0, 0.0, 1, 4.2, 1.0])
     window = tmp_path / "readings" / "window-0001.jsonl"
     async with asyncio.timeout(5):
-        while not window.read_bytes():
-            await asyncio.sleep(0)
+        await until(window.read_bytes)
     log.abandon()
     assert events == 2, "header and columns were each synced"
     assert len(synced) == 3
 
 
-def test_a_virtual_run_does_not_sync(tmp_path, monkeypatch):
+def test_a_virtual_run_does_not_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fdatasync", lambda _: pytest.fail("synced"))
     log = begin(tmp_path)
     log.row([0.0, 0.0, 1, 4.2, 1.0])
@@ -94,7 +105,7 @@ def test_a_virtual_run_does_not_sync(tmp_path, monkeypatch):
     assert json.loads(lines_of(tmp_path / "events.jsonl")[0])["data"]["durable"] is False
 
 
-def test_a_full_window_becomes_a_segment_whose_hash_is_an_event(tmp_path):
+def test_a_full_window_becomes_a_segment_whose_hash_is_an_event(tmp_path: Path) -> None:
     log = begin(tmp_path)
     for t in range(0, 7300, 100):
         log.row([float(t), 1e9 + t, 1, 3.0 + t / 1e4, float("nan") if t == 300 else 1.0])
@@ -109,7 +120,7 @@ def test_a_full_window_becomes_a_segment_whose_hash_is_an_event(tmp_path):
     assert not list((tmp_path / "readings").glob("*.jsonl"))
 
 
-def test_a_window_ends_at_its_number_of_rows_too(tmp_path, monkeypatch):
+def test_a_window_ends_at_its_number_of_rows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "WINDOW_ROWS", 10)
     log = begin(tmp_path)
     for t in range(25):
@@ -119,7 +130,7 @@ def test_a_window_ends_at_its_number_of_rows_too(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_the_same_readings_give_the_same_bytes(tmp_path, name):
+def test_the_same_readings_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     for folder in (tmp_path / "a", tmp_path / "b"):
         time = Time()
         log = begin(folder, time)
@@ -135,7 +146,7 @@ def test_the_same_readings_give_the_same_bytes(tmp_path, name):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_a_set_is_refused_because_it_has_no_order(tmp_path):
+def test_a_set_is_refused_because_it_has_no_order(tmp_path: Path) -> None:
     log = begin(tmp_path)
     with pytest.raises(TypeError):
         log.event("x", values={"b", "a"})
@@ -143,11 +154,13 @@ def test_a_set_is_refused_because_it_has_no_order(tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT])
-def test_a_failing_disk_is_told_once_and_nothing_is_tried_again(tmp_path, monkeypatch, number):
+def test_a_failing_disk_is_told_once_and_nothing_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     log = begin(tmp_path)
     calls = []
 
-    def fail(fd, data):
+    def fail(fd: int, data: bytes) -> None:
         calls.append(fd)
         raise OSError(number, os.strerror(number))
 
@@ -163,11 +176,11 @@ def test_a_failing_disk_is_told_once_and_nothing_is_tried_again(tmp_path, monkey
     assert log.failed is told.value
 
 
-def test_a_sync_that_fails_is_not_repeated(tmp_path, monkeypatch):
+def test_a_sync_that_fails_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = begin(tmp_path, durable=True)
     calls = []
 
-    def fail(fd):
+    def fail(fd: int) -> None:
         calls.append(fd)
         raise OSError(errno.EIO, "Input/output error")
 
@@ -179,21 +192,22 @@ def test_a_sync_that_fails_is_not_repeated(tmp_path, monkeypatch):
     assert len(calls) == 1, "after a failed fsync the kernel may have dropped the pages: a second one proves nothing"
 
 
-async def test_a_disk_that_fails_under_the_timer_is_told_at_the_next_call(tmp_path, monkeypatch):
+async def test_a_disk_that_fails_under_the_timer_is_told_at_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_module, "FLUSH_S", 0.0)
     log = begin(tmp_path, durable=True)
     log.row([0.0, 0.0, 1, 1.0, 1.0])
     monkeypatch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
     async with asyncio.timeout(5):
-        while log.failed is None:
-            await asyncio.sleep(0)
+        await until(lambda: log.failed)
     with pytest.raises(RecordError):
         log.tick()
     log.tick()
     log.abandon()
 
 
-def test_a_real_full_disk(tmp_path):
+def test_a_real_full_disk(tmp_path: Path) -> None:
     """/dev/full answers every write with ENOSPC."""
     log = begin(tmp_path)
     full = os.open("/dev/full", os.O_WRONLY)
@@ -204,19 +218,19 @@ def test_a_real_full_disk(tmp_path):
     log.close()
 
 
-def test_a_run_does_not_start_without_room(tmp_path, monkeypatch):
+def test_a_run_does_not_start_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "ROOM_BYTES", 1 << 62)
     with pytest.raises(RecordError, match="are free"):
         begin(tmp_path)
 
 
-def test_a_run_does_not_write_over_another(tmp_path):
+def test_a_run_does_not_write_over_another(tmp_path: Path) -> None:
     begin(tmp_path).close()
     with pytest.raises(RecordError, match="File exists"):
         begin(tmp_path)
 
 
-def test_a_torn_tail_is_found_and_kept_when_a_record_is_reopened(tmp_path):
+def test_a_torn_tail_is_found_and_kept_when_a_record_is_reopened(tmp_path: Path) -> None:
     log = begin(tmp_path)
     for t in range(3):
         log.row([float(t), 0.0, 1, 1.0, 1.0])
@@ -237,7 +251,7 @@ def test_a_torn_tail_is_found_and_kept_when_a_record_is_reopened(tmp_path):
     assert records[-2]["data"]["rows"] == 4
 
 
-def test_an_altered_record_is_not_reopened(tmp_path):
+def test_an_altered_record_is_not_reopened(tmp_path: Path) -> None:
     log = begin(tmp_path)
     log.event("setpoint", value=1)
     log.event("setpoint", value=2)
@@ -248,7 +262,7 @@ def test_an_altered_record_is_not_reopened(tmp_path):
         RunLog.reopen(tmp_path, Time().clock, durable=False)
 
 
-def test_a_record_has_one_owner(tmp_path):
+def test_a_record_has_one_owner(tmp_path: Path) -> None:
     log = begin(tmp_path)
     with pytest.raises(RecordError, match="cannot be reopened"):
         RunLog.reopen(tmp_path, Time().clock, durable=False)
@@ -256,7 +270,9 @@ def test_a_record_has_one_owner(tmp_path):
 
 
 @given(cut=st.integers(min_value=1, max_value=2000))
-def test_cut_anywhere_the_record_is_good_to_the_last_whole_line(tmp_path_factory, cut):
+def test_cut_anywhere_the_record_is_good_to_the_last_whole_line(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("run")
     log = begin(folder)
     for n in range(8):
@@ -276,6 +292,7 @@ def test_cut_anywhere_the_record_is_good_to_the_last_whole_line(tmp_path_factory
 
 WRITER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from bench.log import RunLog
 from tests.bench.synthetic_run import Time
@@ -289,7 +306,7 @@ while True:
 """
 
 
-def test_no_acknowledged_event_is_lost_when_the_program_is_killed(tmp_path):
+def test_no_acknowledged_event_is_lost_when_the_program_is_killed(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "run")], stdout=subprocess.PIPE)
     assert child.stdout is not None
     acknowledged = -1

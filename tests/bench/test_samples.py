@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench.samples import Sample, SampleState, SampleStore, check_sample_id, write_atomically
 from drivers import ConfigError, RecordError
+from tests.bench.together import together
 
 
 def cell(sample_id: str = "C25-0007", **more: object) -> Sample:
@@ -68,8 +69,8 @@ def test_a_change_that_makes_no_sense_changes_nothing(tmp_path: Path, change: di
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "a\x00b", "a\nb", "%2e%2e/x", ".hidden", "-x", "CON", "nul.txt",
-     "com1", "a" * 65, "x.", "é"],
+    ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "a\x00b", "a\nb", "%2e%2e/x", ".hidden", "-x", "CON",
+     "nul.txt", "com1", "a" * 65, "x.", "é"],
 )  # fmt: skip
 def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     store = SampleStore(tmp_path / "samples")
@@ -119,7 +120,7 @@ def test_a_record_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes)
 def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_atomically(path, b"old")
-    blocked = tmp_path / f".record.json.{multiprocessing.current_process().pid}.new"
+    blocked = tmp_path / f".record.json.{os.getpid()}.new"
     blocked.mkdir()
     with pytest.raises(OSError, match="directory"):
         write_atomically(path, b"new")
@@ -132,19 +133,12 @@ def test_a_folder_that_is_a_file_is_a_record_error(tmp_path: Path) -> None:
         SampleStore(tmp_path / "samples").add(cell())
 
 
-def _note_runs(folder: Path, who: int, times: int) -> None:
-    store = SampleStore(folder)
-    for number in range(times):
-        store.add_run("C25-0007", f"{who}-{number}")
-
-
 def test_two_processes_that_note_runs_lose_none(tmp_path: Path) -> None:
     SampleStore(tmp_path).add(cell())
-    spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=_note_runs, args=(tmp_path, who, 20)) for who in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
-    assert len(SampleStore(tmp_path).show("C25-0007").runs) == 40
+    code = (
+        "from pathlib import Path\nfrom bench.samples import SampleStore\n"
+        "def work():\n"
+        "    for number in range(100): SampleStore(Path(sys.argv[1])).add_run('C25-0007', f'{sys.argv[2]}-{number}')"
+    )
+    together(code, [(str(tmp_path), str(who)) for who in range(2)])
+    assert len(SampleStore(tmp_path).show("C25-0007").runs) == 200

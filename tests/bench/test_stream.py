@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.stream import Stage, Stream
+from bench.stream import Deliver, Stage, Stream
 from drivers import Reading
 
 
@@ -11,9 +11,14 @@ def batch(value: float) -> tuple[Reading, ...]:
 
 
 def test_the_guard_hears_first_whoever_subscribed_first() -> None:
-    stream, heard = Stream(), []
+    stream = Stream()
+    heard: list[Stage] = []
+
+    def listener(stage: Stage) -> Deliver:
+        return lambda _: heard.append(stage)
+
     for stage in (Stage.OBSERVER, Stage.RECORDER, Stage.STEP, Stage.GUARD, Stage.LIVE):
-        stream.subscribe(stage, lambda _, stage=stage: heard.append(stage))
+        stream.subscribe(stage, listener(stage))
     stream.publish(batch(1.0))
     assert heard == [Stage.GUARD, Stage.LIVE, Stage.STEP, Stage.RECORDER, Stage.OBSERVER]
 

@@ -9,7 +9,17 @@ import pytest
 
 from bench.live import Follow, Live, LiveChannels
 from bench.stream import Stage, Stream
-from bench.waiting import ConditionEnd, FirstOf, Judge, RegulationEnd, SettledEnd, SoakEnd, wait_for_end
+from bench.waiting import (
+    ConditionEnd,
+    FirstOf,
+    InstrumentStoppedError,
+    Judge,
+    RegulationEnd,
+    SettledEnd,
+    SoakEnd,
+    WhileRegulated,
+    wait_for_end,
+)
 from drivers import Quality, Reading
 from sequences.expressions import Expression, as_condition
 from tests.bench.benchtop import in_virtual_time
@@ -107,6 +117,25 @@ def test_a_full_cell_ends_its_cccv_although_the_set_current_is_never_reached() -
     regulation = RegulationEnd(view, of="current", set_value=20.0, limit_v=4.3, resolution_v=0.01, direction=1)
     judge = SettledEnd(condition("current <= 3 A", view), view, regulation)
     assert ends_at(judge, view, [terminal(t, 4.25, 1.0) for t in range(6)]) == 2  # the third reading
+
+
+def test_a_current_that_falls_away_from_the_limit_is_the_instrument_s_doing_and_no_end() -> None:
+    view = live()
+    taper = WhileRegulated(
+        condition("current <= 3 A", view), view, device="p", current_a=20.0, power_w=5e3, limit_v=4.3, near_v=0.1
+    )
+    assert ends_at(taper, view, [terminal(t, 3.9, 20.0) for t in range(5)]) is None
+    assert ends_at(taper, view, [terminal(5, 3.85, 0.0), terminal(6, 3.9, 20.0), terminal(7, 3.85, 0.0)]) is None
+    with pytest.raises(InstrumentStoppedError, match=r"fell to 0 A at 3\.850 V"):
+        ends_at(taper, view, [terminal(8, 3.85, 0.0)])
+
+
+def test_a_current_that_tapers_at_the_limit_is_regulated() -> None:
+    view = live()
+    taper = WhileRegulated(
+        condition("current <= 3 A", view), view, device="p", current_a=20.0, power_w=5e3, limit_v=4.3, near_v=0.1
+    )
+    assert ends_at(taper, view, [terminal(t, 4.27, 20.0 - 2 * t) for t in range(12)]) == 9
 
 
 def test_sustained_counts_on_the_readings_own_times_and_starts_anew() -> None:

@@ -9,7 +9,8 @@ import tty
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from drivers.wires.opening import make_wire
+from drivers.wires import Flight
+from drivers.wires.opening import UNCOUNTED, make_wire
 
 #: What a far end does with a line: nothing, bytes at once, or bytes after so many seconds each.
 Reply = bytes | list[tuple[float, bytes]] | None
@@ -26,13 +27,15 @@ async def until(condition: Callable[[], Any], deadline_s: float = 5.0) -> None:
 class _Lines:
     """What both kinds of far end share: lines in, bytes out, all of it kept."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, flight: Flight) -> None:
         self.answer = answer
+        self.flight = flight
         self.heard: list[str] = []
         self.raw = b""
         self._held = b""
 
     def take(self, data: bytes, write: Callable[[bytes], None]) -> None:
+        self.flight.arrived(len(data))
         self.raw += data
         self._held += data
         while b"\n" in self._held:
@@ -50,8 +53,8 @@ class _Lines:
 class TcpPeer(_Lines):
     """A TCP server on a free port of this machine."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer)
+    def __init__(self, answer: Answer, flight: Flight = UNCOUNTED) -> None:
+        super().__init__(answer, flight)
         self.port = 0
         self.connections = 0
         self.links: list[asyncio.Transport] = []
@@ -106,14 +109,15 @@ class _Accepted(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if not self._link.is_closing():
+            self._peer.flight.left(len(data))
             self._link.write(data)
 
 
 class PtyPeer(_Lines):
     """The device end of a pseudo-terminal; ``url`` is the host's end."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer)
+    def __init__(self, answer: Answer, flight: Flight = UNCOUNTED) -> None:
+        super().__init__(answer, flight)
         self._device, host = os.openpty()
         tty.setraw(self._device)
         tty.setraw(host)
@@ -129,6 +133,7 @@ class PtyPeer(_Lines):
 
     def say(self, data: bytes) -> None:
         if not self.unplugged:
+            self.flight.left(len(data))
             os.write(self._device, data)
 
     def stop_reading(self) -> None:

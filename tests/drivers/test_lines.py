@@ -72,6 +72,17 @@ async def test_a_late_reply_that_survives_reconnecting_is_dropped_before_the_kno
     assert peer.heard == ["MEAS:VOLT?", "*IDN?", "MEAS:CURR?"]
 
 
+async def test_the_known_answer_is_never_the_answer_to_another_question() -> None:
+    """It was asked twice, and the second asking is answered where a measurement is awaited."""
+    async with wired(lambda line: b"answer to *IDN?\n") as (peer, wire):
+        wire.recognise("*IDN?", "answer to *IDN?")
+        assert await wire.query("*IDN?", **ASKED) == "answer to *IDN?"
+        with pytest.raises(FrameError, match="came late"):
+            await wire.query("MEAS:VOLT?", **ASKED)
+        peer.answer = echo
+        assert await wire.query("MEAS:VOLT?", **ASKED) == "answer to MEAS:VOLT?"
+
+
 async def test_another_device_after_trouble_is_not_asked_anything() -> None:
     async with tcp_peer(echo) as peer, opened(line_wire(peer.url)) as wire:
         wire.recognise("*IDN?", "answer to *IDN?")

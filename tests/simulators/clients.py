@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from pymodbus.client import AsyncModbusSerialClient
@@ -17,33 +19,33 @@ RATING = {"voltage_v": 60.0, "current_a": 170.0, "power_w": 5000.0}
 CELL = CellSpec(preset="solid-state-gen1", mass_kg=0.8, thickness_mm=12.0, start_soc=0.5)
 
 
-def psb(**changes: object) -> DeviceSpec:
-    return DeviceSpec(**{"name": "psb", "model": "ea-psb10000", "scheme": "tcp", "line": "a", "rating": RATING, "channel": "1"} | changes)  # type: ignore[arg-type]
+def psb(**changes: Any) -> DeviceSpec:
+    return replace(DeviceSpec("psb", "ea-psb10000", "tcp", "a", rating=RATING, channel="1"), **changes)
 
 
-def chamber(**changes: object) -> DeviceSpec:
+def chamber(**changes: Any) -> DeviceSpec:
     rating = {"low_c": -40.0, "high_c": 150.0}
-    return DeviceSpec(**{"name": "ch1", "model": "espec-p300", "scheme": "serial", "line": "b", "rating": rating, "place": "box"} | changes)  # type: ignore[arg-type]
+    return replace(DeviceSpec("ch1", "espec-p300", "serial", "b", rating=rating, place="box"), **changes)
 
 
-def thermocouples(**changes: object) -> DeviceSpec:
+def thermocouples(**changes: Any) -> DeviceSpec:
     points = {"ai0": Signal("surface", "box"), "ai3": Signal("air", "box")}
-    return DeviceSpec(**{"name": "th1", "model": "icpdas-m-7018", "scheme": "modbus-rtu", "line": "c", "points": points} | changes)  # type: ignore[arg-type]
+    return replace(DeviceSpec("th1", "icpdas-m-7018", "modbus-rtu", "c", points=points), **changes)
 
 
-def voltmeter(**changes: object) -> DeviceSpec:
+def voltmeter(**changes: Any) -> DeviceSpec:
     points = {"ai0": Signal("cell_voltage", "1")}
-    return DeviceSpec(**{"name": "v1", "model": "icpdas-m-7017", "scheme": "modbus-rtu", "line": "c", "unit": 2, "points": points} | changes)  # type: ignore[arg-type]
+    return replace(DeviceSpec("v1", "icpdas-m-7017", "modbus-rtu", "c", unit=2, points=points), **changes)
 
 
-def switches(**changes: object) -> DeviceSpec:
+def switches(**changes: Any) -> DeviceSpec:
     points = {
         "do0": Signal("contactor", "1"),
         "di0": Signal("feedback", "1"),
         "di1": Signal("door_closed", "box"),
         "di3": Signal("smoke", "box"),
     }
-    return DeviceSpec(**{"name": "io1", "model": "icpdas-m-7002", "scheme": "modbus-rtu", "line": "d", "points": points} | changes)  # type: ignore[arg-type]
+    return replace(DeviceSpec("io1", "icpdas-m-7002", "modbus-rtu", "d", points=points), **changes)
 
 
 def scene_of(*devices: DeviceSpec, cell: CellSpec | None = CELL, seed: int = 1) -> SceneSpec:
@@ -138,7 +140,10 @@ async def rtu(url: str, flight: Flight | None = None) -> AsyncModbusSerialClient
             count.left(len(data))
         return data
 
-    client = AsyncModbusSerialClient(urlsplit(url).path, baudrate=9600, timeout=0.5, retries=0, trace_packet=trace)
+    deadline_s = 5.0 if flight is None else 0.5  # real time may be slow, virtual time may not
+    client = AsyncModbusSerialClient(
+        urlsplit(url).path, baudrate=9600, timeout=deadline_s, retries=0, trace_packet=trace
+    )
     receive = client.ctx.data_received
 
     def received(data: bytes) -> None:
@@ -151,8 +156,8 @@ async def rtu(url: str, flight: Flight | None = None) -> AsyncModbusSerialClient
 
 
 @asynccontextmanager
-async def running(spec: SceneSpec, **options: object) -> AsyncIterator[tuple[Scene, dict[str, str]]]:
-    scene = Scene(spec, **options)  # type: ignore[arg-type]
+async def running(spec: SceneSpec, **options: Any) -> AsyncIterator[tuple[Scene, dict[str, str]]]:
+    scene = Scene(spec, **options)
     urls = await scene.start()
     try:
         yield scene, urls

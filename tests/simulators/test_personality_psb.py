@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from statistics import mean
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from simulators.personalities.ea_psb10000 import Psb10000
 from simulators.personalities.scpi import ErrorQueue, HeaderTree, ScpiError, number
 from simulators.plant.plant import Plant
+from simulators.spec import CellSpec
 from simulators.virtual_time import VirtualLoop, run_virtual, virtual_loop
 from tests.simulators.clients import CELL, psb, scene_of
 
@@ -23,13 +25,12 @@ NO_ERROR = '0,"No error"'
 class Bench:
     """An instrument in front of a cell whose contactor is closed."""
 
-    def __init__(self, loop: VirtualLoop, **changes: object) -> None:
-        options = {"cell": changes.pop("cell", CELL), "seed": changes.pop("seed", 1)}
+    def __init__(self, loop: VirtualLoop, *, cell: CellSpec = CELL, seed: int = 1, **changes: Any) -> None:
         spec = psb(**changes)
         self.loop = loop
-        self.plant = Plant(scene_of(spec, **options))  # type: ignore[arg-type]
+        self.plant = Plant(scene_of(spec, cell=cell))
         self.plant.advance(loop.time())
-        self.device = Psb10000(spec, self.plant, int(options["seed"]), loop)  # type: ignore[call-overload]
+        self.device = Psb10000(spec, self.plant, seed, loop)
         self.plant.contactor("1", True)
 
     def say(self, *lines: str) -> str:
@@ -55,7 +56,7 @@ class Bench:
         self.say("SYST:LOCK ON", f"VOLT {volts}", "CURR 0", f"SINK:CURR {amperes}", "OUTP ON")
 
 
-def on_bench(check: Callable[[Bench], Awaitable[None]], **changes: object) -> None:
+def on_bench(check: Callable[[Bench], Awaitable[None]], **changes: Any) -> None:
     async def main() -> None:
         bench = Bench(virtual_loop(), **changes)
         await check(bench)
@@ -104,8 +105,19 @@ def test_queries_answer_without_the_remote_lock(query: str, answer: str) -> None
 
 @pytest.mark.parametrize(
     "command",
-    ["VOLT 4", "CURR 1", "POW 10", "SINK:CURR 1", "SINK:POW 1", "VOLT:PROT 5", "CURR:PROT 5", "OUTP ON", "OUTP OFF"]
-    + ["SYST:CONF:MODE UIP", "*RST"],
+    [
+        "VOLT 4",
+        "CURR 1",
+        "POW 10",
+        "SINK:CURR 1",
+        "SINK:POW 1",
+        "VOLT:PROT 5",
+        "CURR:PROT 5",
+        "OUTP ON",
+        "OUTP OFF",
+        "SYST:CONF:MODE UIP",
+        "*RST",
+    ],
 )
 def test_set_values_limits_mode_and_output_need_the_remote_lock(command: str) -> None:
     async def check(bench: Bench) -> None:
@@ -144,8 +156,24 @@ def test_a_set_value_reads_back_with_its_unit(header: str, text: str, read: str)
 
 @pytest.mark.parametrize(
     "command",
-    ["VOLT 61.3", "VOLT -1", "CURR 173.5", "SINK:CURR -0.1", "POW 5200", "VOLT:PROT 70", "VOLT four", "VOLT", "VOLT 4A"]
-    + ["OUTP MAYBE", "SYST:CONF:MODE CV", "SYST:COMM:MON:TIM 0", "SYST:COMM:MON:TIM 36001", "FROB 1", "FROB?", "*OPC?"],
+    [
+        "VOLT 61.3",
+        "VOLT -1",
+        "CURR 173.5",
+        "SINK:CURR -0.1",
+        "POW 5200",
+        "VOLT:PROT 70",
+        "VOLT four",
+        "VOLT",
+        "VOLT 4A",
+        "OUTP MAYBE",
+        "SYST:CONF:MODE CV",
+        "SYST:COMM:MON:TIM 0",
+        "SYST:COMM:MON:TIM 36001",
+        "FROB 1",
+        "FROB?",
+        "*OPC?",
+    ],
 )
 def test_what_cannot_be_is_only_an_entry_in_the_error_queue(command: str) -> None:
     async def check(bench: Bench) -> None:
@@ -294,7 +322,7 @@ def test_a_silent_host_loses_remote_and_the_current_though_nobody_asks() -> None
             await asyncio.sleep(3.0)
             assert bench.say("OUTP?") == "ON"
         await asyncio.sleep(3.9)
-        assert bench.device.on
+        assert bench.plant.terminal("1").setting.on
         await asyncio.sleep(0.2)
         assert not bench.device.on
         bench.plant.advance(bench.loop.time() + 1.0)
@@ -320,7 +348,7 @@ def test_giving_remote_back_switches_off_when_set_so_and_the_watchdog_sleeps() -
         bench.say("POW:STAG:AFT:REM OFF", "SYST:COMM:MON:TIM 4", "SYST:COMM:MON:ACT ON")
         bench.charge()
         bench.say("SYST:LOCK OFF")
-        assert not bench.device.on
+        assert bench.say("OUTP?") == "OFF"
         bench.say("SYST:LOCK ON", "SYST:COMM:MON:ACT OFF")
         bench.charge()
         await asyncio.sleep(100.0)
@@ -352,7 +380,8 @@ def test_the_same_seed_draws_the_same_noise_and_reset_is_a_reset() -> None:
         twin = Bench(bench.loop)
         other = Bench(bench.loop, seed=2)
         lines = [[each.say("MEAS:ARR?") for _ in range(50)] for each in (bench, twin, other)]
-        assert lines[0] == lines[1] != lines[2]
+        assert lines[0] == lines[1]
+        assert lines[0] != lines[2]
         bench.charge()
         assert bench.say("*RST", "OUTP?") == "OFF"
         assert bench.say("VOLT?") == "0.00V"

@@ -1,0 +1,46 @@
+"""Which devices are made, on which wires, and that every one that fails is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bench.station import Station
+from drivers import Clock, DeviceError
+from tests.bench.small_bench import ONE_CYCLE, plan_of
+
+CLOCK = Clock(mono_s=lambda: 0.0, utc_s=lambda: 0.0)
+
+
+async def test_every_used_device_is_made_in_bench_order_and_a_line_is_shared() -> None:
+    station = Station(plan_of(ONE_CYCLE), CLOCK, urls={}, simulated=False)
+    assert list(station.devices) == ["psb", "io1", "ch1", "th1", "v1"]
+    assert len(station.wires) == 4  # th1 and v1 hang on one line
+    assert station.cycler.name == "psb"
+    assert station.switches.name == "io1"
+    assert station.chamber is not None
+    assert station.chamber.name == "ch1"
+    await station.close()
+
+
+async def test_other_urls_stand_in_for_the_bench_file_s() -> None:
+    urls = {"psb": "tcp://127.0.0.1:9", "th1": "modbus-tcp://127.0.0.1:10", "v1": "modbus-tcp://127.0.0.1:10"}
+    station = Station(plan_of(ONE_CYCLE), CLOCK, urls=urls, simulated=True)
+    assert "127.0.0.1:9" in station.wires
+    assert len(station.wires) == 4
+    await station.close()
+
+
+async def test_all_missing_devices_are_told_at_once_and_nothing_stays_open() -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    plan = plan_of(ONE_CYCLE)
+    urls = {"psb": f"tcp://127.0.0.1:{port}"}
+    with pytest.raises(DeviceError) as caught:
+        async with Station(plan, CLOCK, urls=urls, simulated=False):
+            pass
+    assert len(caught.value.faults) == 4  # one a wire: the others are under /dev/serial, where nothing is
+    assert any(f":{port}" in str(fault) for fault in caught.value.faults)

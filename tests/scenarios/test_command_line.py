@@ -1,0 +1,247 @@
+"""The commands as a person or a CI job types them: other processes, real time, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.shipped import examples
+from tests.scenarios.runs import SHORT
+
+pytestmark = pytest.mark.scenario
+
+COMMAND = Path(sys.executable).with_name("cellbench")
+CELL = examples() / "cells" / "nmc-21700.toml"
+BENCH = examples() / "benches" / "demo.toml"
+
+#: A few seconds of real time on a standing bench.
+QUICK = """\
+schema: cellbench/sequence/1
+id: test/quick
+title: {en: Quick, zh: 快速}
+summary: {en: A few seconds., zh: 几秒钟。}
+log: {every: 1 s}
+steps:
+  - discharge:
+      id: out
+      mode: cc
+      voltage: cell.v_min
+      current: 0.5 I1
+      end: duration >= SECONDS s
+      timeout: 10 min
+      results: {out_ah: charge}
+results: {capacity_ah: result.out_ah}
+criteria:
+  - id: flowed
+    kind: requirement
+    title: {en: Charge flowed, zh: 有电荷流过}
+    value: result.capacity_ah
+    at_least: 1 mAh
+    source: {standard: ours, edition: "1", grade: ours}
+"""
+
+
+def call(*args: str | Path, folder: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, args)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+
+def last_object(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    assert found["exit_code"] == done.returncode
+    return found
+
+
+def until(what: Any, seconds: float = 20.0) -> None:
+    """Wait for a condition, with a deadline."""
+    end = time.monotonic() + seconds  # noqa: TID251 - the test itself lives in real time
+    while not what():
+        assert time.monotonic() < end, "it never came true"  # noqa: TID251
+        os.sched_yield()
+
+
+@contextmanager
+def standing(folder: Path, cell: Path = CELL) -> Iterator[Path]:
+    """A standing simulated bench in a process of its own."""
+    bench = folder / "standing.toml"
+    args = ("simulate", "--bench", BENCH, "--cell", cell, "--write-bench", bench)
+    child = subprocess.Popen([COMMAND, *map(str, args)], stderr=subprocess.PIPE, text=True)
+    try:
+        until(bench.exists)
+        yield bench
+    finally:
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=20)
+        assert child.returncode == 0, said
+
+
+def quick(folder: Path, seconds: int) -> Path:
+    path = folder / "quick.yaml"
+    path.write_text(QUICK.replace("SECONDS", str(seconds)))
+    return path
+
+
+def sample(folder: Path, name: str = "S-1") -> None:
+    done = call("sample", "add", name, "--cell", CELL, "--mass", "69.0 g", "--balance", "B-3", folder=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def live(folder: Path, sequence: Path, bench: Path) -> tuple[str | Path, ...]:
+    return ("run", sequence, "--bench", bench, "--cell", CELL, "--live", "--sample", "S-1", "--operator", "t", "--json")
+
+
+def test_a_run_on_a_standing_bench_is_live_and_stamped_simulated(tmp_path: Path) -> None:
+    sample(tmp_path)
+    with standing(tmp_path) as bench:
+        assert 'far_end = "simulated"' in bench.read_text()
+        done = call(*live(tmp_path, quick(tmp_path, 4), bench), folder=tmp_path)
+        found = last_object(done)
+        assert (done.returncode, found["verdict"], found["mode"]) == (0, "pass", "simulated"), done.stderr
+        assert found["plant_truth"] is None
+        # 0.5 I1 of a 5 Ah cell for 4 s is 2.8 mAh
+        assert found["results"]["capacity_ah"]["value"] == pytest.approx(2.5 * 4 / 3600, rel=0.5)
+        assert call("verify", found["bundle"], folder=tmp_path).returncode == 0
+
+        held = subprocess.Popen(
+            [COMMAND, *map(str, live(tmp_path, quick(tmp_path, 300), bench))],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        events = tmp_path / "cellbench-data" / "runs"
+        until(
+            lambda: (
+                any('"output_on"' in path.read_text() for path in events.glob("*quick*/events.jsonl")) or _on(events)
+            )
+        )
+        second = call(*live(tmp_path, quick(tmp_path, 4), bench), folder=tmp_path)
+        assert second.returncode == 4
+        assert "held by" in last_object(second)["faults"][0]["error"]
+
+        held.send_signal(signal.SIGINT)
+        held.send_signal(signal.SIGINT)
+        out, err = held.communicate(timeout=30)
+        stopped = json.loads(out.strip().splitlines()[-1])
+        assert held.returncode == 3, err
+        assert (stopped["verdict"], stopped["ended_by"]["kind"]) == ("aborted", "person")
+        assert call("verify", stopped["bundle"], folder=tmp_path).returncode == 0
+
+
+def _on(events: Path) -> bool:
+    return any(re.search(r'"kind":"step', path.read_text()) for path in events.glob("*quick*/events.jsonl"))
+
+
+def test_devices_that_are_not_what_the_bench_file_says_are_refused(tmp_path: Path) -> None:
+    sample(tmp_path)
+    sequence = quick(tmp_path, 4)
+    with standing(tmp_path) as bench:
+        good = bench.read_text()
+        rating = tmp_path / "rating.toml"
+        rating.write_text(good.replace('voltage = "60 V"', 'voltage = "80 V"'))
+        done = call(*live(tmp_path, sequence, rating), folder=tmp_path)
+        assert done.returncode == 4, done.stderr
+        assert any(fault["where"] == "psb" and "80" in fault["error"] for fault in last_object(done)["faults"])
+
+        swapped = tmp_path / "swapped.toml"
+        head, th1, rest = re.split(r"(?=\[devices\.th1\])|(?=\[devices\.v1\])", good)
+        swapped.write_text(head + th1.replace("unit = 1", "unit = 2") + rest.replace("unit = 2", "unit = 1"))
+        done = call(*live(tmp_path, sequence, swapped), folder=tmp_path)
+        assert done.returncode == 4, done.stderr
+        assert {"th1", "v1"} <= {fault["where"] for fault in last_object(done)["faults"]}
+
+        gone = tmp_path / "gone.toml"
+        gone.write_text(re.sub(r"tcp://127.0.0.1:\d+", "tcp://127.0.0.1:1", good))
+        done = call(*live(tmp_path, sequence, gone), folder=tmp_path)
+        assert done.returncode == 4, done.stderr
+        assert "psb" in done.stdout
+    assert not list((tmp_path / "cellbench-data").glob("runs/*/*.parquet"))
+
+
+def test_a_live_run_asks_for_the_sample(tmp_path: Path) -> None:
+    done = call("run", SHORT, "--bench", BENCH, "--cell", CELL, "--live", "--json", folder=tmp_path)
+    assert done.returncode == 2
+    assert any("sample" in fault["error"] + fault["fix"] for fault in last_object(done)["faults"])
+
+
+def test_a_simulated_device_answers_clients_that_others_wrote(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    child = subprocess.Popen([COMMAND, "simulate", "ea-psb10000", "--listen", f"tcp://127.0.0.1:{port}"])
+    try:
+        answers: list[bytes] = []
+
+        def asked() -> bool:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+                    link.sendall(b"*IDN?\n")
+                    answers.append(link.recv(1000))
+            except ConnectionRefusedError:
+                return False
+            return True
+
+        until(asked)
+        assert answers[0].count(b",") == 4  # maker, model, serial, firmware, user text
+    finally:
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=20) == 0
+
+
+def test_the_record_of_a_run_whose_disk_fills_says_so(tmp_path: Path) -> None:
+    """A file size limit of the operating system stands in for a full disk: the write fails in the middle of a run."""
+    limit = "import resource,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); from bench.cli import main; main()"
+    args = ["run", SHORT, "--bench", BENCH, "--cell", CELL, "--simulate", "--yes", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", limit, *map(str, args)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    found = last_object(done)
+    assert any("record" in fault["error"] or "written" in fault["error"] for fault in found["faults"]), found["faults"]
+    assert "Traceback" not in done.stderr
+
+
+def test_report_and_export_write_beside_a_closed_bundle(tmp_path: Path) -> None:
+    args = ("run", SHORT, "--bench", BENCH, "--cell", CELL, "--simulate", "--yes", "--json", "--out", tmp_path / "runs")
+    bundle = Path(last_object(call(*args, folder=tmp_path))["bundle"])
+    for command in (("report",), ("export", "--format", "bdf-csv"), ("export", "--format", "parquet")):
+        done = call(command[0], bundle, *command[1:], "--json", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        for name in last_object(done)["files"]:
+            assert Path(name).stat().st_size > 0
+            assert not Path(name).is_relative_to(bundle)
+    assert call("verify", bundle, folder=tmp_path).returncode == 0
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(bundle, moved)
+    result = moved / "result.json"
+    result.write_text(result.read_text().replace('"pass"', '"fail"'))
+    done = call("verify", moved, "--json", folder=tmp_path)
+    assert done.returncode == 1
+    assert any(problem["file"] == "result.json" for problem in last_object(done)["problems"])
