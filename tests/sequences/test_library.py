@@ -40,7 +40,7 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, str, str, str | N
         "discharge-current": (19.8, None, "A", "2024", None, "B"),
         "log-interval": (None, 15.0, "s", "2025", "6.4", "A"),
         "calibration": (0.0, None, "s", "1", None, "ours"),
-        "mass": (0.001, None, "kg", "2024", "5.3", "A"),
+        "mass": (0.001, None, "kg", "2024", "5.3", "ours"),
     },
     OLD: {
         "capacity": (60.0, 66.0, "Ah", "2015", None, "U"),
