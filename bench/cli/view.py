@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.observing import Message, Observation, Progress, StepEnded, StepStarted
+from sequences.language import Repeat, RepeatUntilStable, Step
 
 if TYPE_CHECKING:
     from bench.results import RunResult
     from bench.run import Prepared
 
-#: Steps that have ended stay on the screen for so many lines.
-SHOWN = 12
 VERDICTS = {
     "pass": ("PASS", "合格", "bold green"),
     "fail": ("FAIL", "不合格", "bold red"),
@@ -29,14 +28,40 @@ VERDICTS = {
 }
 
 
+@dataclass
+class Node:
+    """One line of the step tree. ``key`` is the place in the sequence, without the turns of repeats."""
+
+    key: tuple[int, ...]
+    title: str
+    at_most: int | None = None
+    turn: int = 0
+    begun: bool = False
+    note: Text | None = None
+
+
+def tree_of(steps: tuple[Step, ...], above: tuple[int, ...] = ()) -> list[Node]:
+    """The sequence's steps, top down, each repeat before its steps."""
+    nodes: list[Node] = []
+    for number, step in enumerate(steps, 1):
+        key = (*above, number)
+        title = step.title.en if step.title is not None else step.id or step.kind.replace("_", " ")
+        if isinstance(step, Repeat | RepeatUntilStable):
+            at_most = step.count if isinstance(step, Repeat) else step.at_most
+            nodes += [Node(key, title, at_most), *tree_of(step.steps, key)]
+        else:
+            nodes.append(Node(key, title))
+    return nodes
+
+
 class RunView:
     """Draws the run on a terminal; on anything else it writes a line a step."""
 
     def __init__(self, prepared: Prepared, console: Console) -> None:
         self._prepared = prepared
         self._console = console
-        self._ended: deque[Text] = deque(maxlen=SHOWN)
-        self._open: list[StepStarted] = []
+        self._nodes = {node.key: node for node in tree_of(prepared.plan.sequence.steps)}
+        self._active: tuple[int, ...] = ()
         self._now: Progress | None = None
         self._live: Live | None = None
 
@@ -48,7 +73,7 @@ class RunView:
             f"{self._prepared.mode.upper()}; about {_duration(plan.estimate_s)} of test time"
         )
         for warning in plan.warnings:
-            console.print(f"[yellow]warning[/yellow]: {warning}", soft_wrap=True)
+            console.print(Text.assemble(("warning", "yellow"), f": {warning}"), soft_wrap=not console.is_terminal)
         if console.is_terminal:
             self._live = Live(self._drawn(), console=console, auto_refresh=False, transient=True)
             self._live.start()
@@ -64,8 +89,7 @@ class RunView:
         """Take in what happened and redraw; called at most some ten times a second of real time for progress."""
         match seen:
             case StepStarted():
-                del self._open[seen.depth :]
-                self._open.append(seen)
+                self._start(seen)
             case StepEnded():
                 self._end(seen)
             case Progress():
@@ -75,39 +99,58 @@ class RunView:
         if self._live is not None and not isinstance(seen, StepStarted):
             self._live.update(self._drawn(), refresh=True)
 
+    def _start(self, step: StepStarted) -> None:
+        """A path holds a step's number, then in a repeat the turn and the step's number within, and so on."""
+        parts = [int(part) for part in step.path.split("/")]
+        key, turns = tuple(parts[::2]), parts[1::2]
+        for depth, turn in enumerate(turns, 1):
+            repeat = self._nodes[key[:depth]]
+            if repeat.turn != turn:
+                repeat.turn = turn
+                for inner in self._nodes.values():
+                    if len(inner.key) > depth and inner.key[:depth] == key[:depth]:
+                        inner.begun = False
+        self._active = key
+        self._nodes[key].begun = True
+
     def _end(self, step: StepEnded) -> None:
-        started = self._open[step.depth] if step.depth < len(self._open) else None
-        del self._open[step.depth :]
-        name = started.name if started is not None else step.path
-        results = ", ".join(f"{key} {value:.5g}" for key, value in step.results.items())
-        line = Text("  " * step.depth + f"{step.path:<8} {name}", no_wrap=True)
-        line.append(f"  {_duration(step.duration_s)}, {step.reason}", style="dim")
-        if results:
-            line.append(f"  {results}", style="cyan")
-        self._ended.append(line)
+        node = self._nodes[self._active]
+        node.note = Text(f"{_duration(step.duration_s)}, {step.reason}", style="dim")
+        for name, value in step.results.items():
+            node.note.append(f"   {name} {value:.5g}", style="cyan")
         if self._live is None:
-            self._console.print(line, soft_wrap=True)
+            self._console.print(Text.assemble(f"{step.path:<8} {node.title}  ", node.note), soft_wrap=True)
 
     def _say(self, message: Message) -> None:
         console = self._live.console if self._live is not None else self._console
         console.print(Text(message.text, style="bold yellow" if message.loud else ""))
 
     def _drawn(self) -> RenderableType:
-        lines: list[RenderableType] = list(self._ended)
-        for step in self._open:
-            line = Text("  " * step.depth + f"{step.path:<8} {step.name}", style="bold", no_wrap=True)
-            line.append(f"  until {step.ends}", style="not bold dim")
-            lines.append(line)
+        lines: list[RenderableType] = [self._line(node) for node in self._nodes.values()]
         if self._now is not None:
             lines.append(_values(self._now, self._prepared.plan.estimate_s))
         title = f"{self._prepared.plan.sequence.id}   {self._prepared.mode.upper()}"
         return Panel(Group(*lines), title=title, title_align="left", border_style="dim")
 
+    def _line(self, node: Node) -> Text:
+        active = node.key == self._active[: len(node.key)]
+        mark = ">" if active else "+" if node.begun or node.turn else " "
+        number = ".".join(map(str, node.key))
+        line = Text(f"{mark} {'  ' * (len(node.key) - 1)}{number:<6} {node.title}", no_wrap=True, overflow="ellipsis")
+        line.stylize("bold" if active else "" if node.begun or node.turn else "dim")
+        if node.turn:
+            line.append(f"  turn {node.turn} of at most {node.at_most}", style="not bold")
+        if node.key == self._active and self._now is not None:
+            line.append(f"  {self._now.ends}", style="not bold green")
+        elif node.note is not None:
+            line.append("  ").append_text(node.note)
+        return line
+
 
 def _values(now: Progress, estimate_s: float) -> Table:
     grid = Table.grid(padding=(0, 3))
     grid.add_row(
-        f"[bold]{_number(now.voltage_v, 3)} V[/bold]",
+        f"[bold]{_number(now.voltage_v, 2)} V[/bold]",
         f"[bold]{_number(now.current_a, 2)} A[/bold]",
         f"cell {_number(now.temperature_c, 1)} degC",
         f"air {_number(now.ambient_c, 1)} degC",
@@ -189,7 +232,9 @@ def _limit(low: float | None, high: float | None) -> str:
 def _number(value: float | None, digits: int, *, significant: bool = False) -> str:
     if value is None:
         return "-"
-    return f"{value:.{digits}g}" if significant else f"{value:.{digits}f}"
+    if significant:
+        return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+    return f"{value:.{digits}f}"
 
 
 def _duration(seconds: float) -> str:

@@ -5,6 +5,8 @@ manual p.55 and SCPI-99. What no public source says, and what is done here:
 
 - error codes are those of SCPI-99 (UNVERIFIED for this maker); a message that fails answers nothing;
 - the configuration of interface monitoring needs no remote lock, set values, limits, mode and output do;
+- each direction has an over-current threshold of its own (``SINK:CURR:PROT`` is what two public drivers for such units
+  send), both raise the same alarm bit;
 - an OVP or OCP alarm is acknowledged by ``*CLS`` or by switching the output on;
 - the set value after an OVP trip stays; leaving remote applies the state-after-remote setting, asked or timed out.
 
@@ -156,7 +158,8 @@ class Psb10000:
             return
         if terminal.voltage_v > self._ovp_v:
             self.alarms |= OVER_VOLTAGE
-        if abs(terminal.current_a * self._gain) > self._ocp_a:
+        current_a = terminal.current_a * self._gain
+        if current_a > self._ocp_a or -current_a > self._sink_ocp_a:
             self.alarms |= OVER_CURRENT
         if self.alarms:
             self._switch(on=False)
@@ -189,7 +192,7 @@ class Psb10000:
         self._source_a = self._sink_a = 0.0
         self._source_w = self._sink_w = self._nominal_w
         self._ovp_v = round(self._nominal_v * PROTECTION_SPAN, 2)
-        self._ocp_a = round(self._nominal_a * PROTECTION_SPAN, 2)
+        self._ocp_a = self._sink_ocp_a = round(self._nominal_a * PROTECTION_SPAN, 2)
         self._regulate()
 
     # What it is told
@@ -299,6 +302,7 @@ class Psb10000:
             **self._value("SINK:POWer[:LEVel]", "_sink_w", WATT, top_w),
             **self._value("[SOURce:]VOLTage:PROTection[:LEVel]", "_ovp_v", VOLT, PROTECTION_SPAN * self._nominal_v),
             **self._value("[SOURce:]CURRent:PROTection[:LEVel]", "_ocp_a", AMP, PROTECTION_SPAN * self._nominal_a),
+            **self._value("SINK:CURRent:PROTection[:LEVel]", "_sink_ocp_a", AMP, PROTECTION_SPAN * self._nominal_a),
             "OUTPut[:STATe]": self._output,
             "OUTPut[:STATe]?": say(lambda: "ON" if self._on else "OFF"),
             "MEASure[:SCALar]:VOLTage[:DC]?": say(lambda: _text(self.measure()[0], VOLT)),

@@ -113,6 +113,7 @@ def test_queries_answer_without_the_remote_lock(query: str, answer: str) -> None
         "SINK:POW 1",
         "VOLT:PROT 5",
         "CURR:PROT 5",
+        "SINK:CURR:PROT 5",
         "OUTP ON",
         "OUTP OFF",
         "SYST:CONF:MODE UIP",
@@ -144,6 +145,8 @@ def test_set_values_limits_mode_and_output_need_the_remote_lock(command: str) ->
         ("SINK:POW", "100", "100W"),
         ("VOLT:PROT", "66", "66.00V"),
         ("CURR:PROT", "20.5", "20.50A"),
+        ("SINK:CURR:PROT", "20.5", "20.50A"),
+        ("SINK:CURRENT:PROTECTION:LEVEL", "187", "187.00A"),
     ],
 )
 def test_a_set_value_reads_back_with_its_unit(header: str, text: str, read: str) -> None:
@@ -163,6 +166,7 @@ def test_a_set_value_reads_back_with_its_unit(header: str, text: str, read: str)
         "SINK:CURR -0.1",
         "POW 5200",
         "VOLT:PROT 70",
+        "SINK:CURR:PROT 187.1",
         "VOLT four",
         "VOLT",
         "VOLT 4A",
@@ -300,15 +304,20 @@ def test_over_voltage_protection_switches_the_output_off() -> None:
     on_bench(check)
 
 
-def test_over_current_protection_switches_the_output_off() -> None:
+@pytest.mark.parametrize(("guarded", "other"), [("source", "sink"), ("sink", "source")])
+def test_over_current_protection_switches_the_output_off_in_its_own_direction(guarded: str, other: str) -> None:
     async def check(bench: Bench) -> None:
-        bench.say("SYST:LOCK ON", "CURR:PROT 10")
-        bench.discharge(amperes=20.0)
+        flow = {"source": bench.charge, "sink": bench.discharge}
+        bench.say("SYST:LOCK ON", f"{'CURR' if guarded == 'source' else 'SINK:CURR'}:PROT 10")
+        flow[guarded](amperes=20.0)
         assert bench.say("OUTP?") == "OFF"
+        assert bench.plant.terminal("1").current_a == 0.0
         assert int(bench.say("STAT:QUES:COND?")) & 2
-        bench.discharge(amperes=9.0)
-        await asyncio.sleep(1.0)
-        assert bench.say("OUTP?") == "ON"
+        for direction, amperes in ((guarded, 9.0), (other, 20.0)):
+            flow[direction](amperes=amperes)
+            await asyncio.sleep(1.0)
+            assert bench.say("OUTP?") == "ON"
+            assert abs(bench.plant.terminal("1").current_a) == pytest.approx(amperes)
 
     on_bench(check)
 
