@@ -34,7 +34,7 @@ async def _no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None
 
 
 def pytest_collection_finish() -> None:
-    """What importing made stays out of the collections below: each then takes a millisecond, not a tenth of a second."""
+    """What importing made stays out of the collections below, which then take a millisecond each."""
     gc.collect()
     gc.freeze()
 

@@ -110,7 +110,8 @@ def make_wire(url: str, *, flight: Flight = UNCOUNTED, simulated: bool = False) 
         case "visa":
             from drivers.wires.visa import VisaLines
 
-            return VisaLines(parts, flight, timeout_s=0.05 if simulated else 0.5)
+            # Real time, in which silence costs nothing but waiting; a busy machine may stall for a tenth of a second.
+            return VisaLines(parts, flight, timeout_s=0.2 if simulated else 0.5)
         case "modbus-rtu":
             from drivers.wires.modbus import ModbusRtu
 
