@@ -87,7 +87,10 @@ class DataFolder:
             os.close(handle)
 
     def lock(self, wire_keys: Iterable[str], *, run: str = "", start_utc_s: float = 0.0) -> BenchLock:
-        """Hold every wire, or none: raises BenchHeld naming who holds the first one that is taken."""
+        """Hold every wire, or none: raises BenchHeld naming who holds the first one that is taken.
+
+        ``run`` is what others are told that they are held for, such as the sequence's id.
+        """
         lock = BenchLock(self.path / "locks", run, start_utc_s)
         try:
             for key in sorted(set(wire_keys)):
@@ -130,12 +133,6 @@ class BenchLock:
             raise BenchHeld(f"the wire {key} is held by {holder}", str(path), fix) from None
         self._held[key] = handle
         self._sign(key)
-
-    def name_run(self, run: str) -> None:
-        """Say which run it is, once that has a name."""
-        self._run = run
-        for key in self._held:
-            self._sign(key)
 
     def release(self) -> None:
         """Let go of every wire. Idempotent."""

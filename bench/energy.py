@@ -44,6 +44,11 @@ class Energy:
         if before and not self._on:
             self._tell()
 
+    @property
+    def what(self) -> frozenset[str]:
+        """What is energised now, by name."""
+        return frozenset(self._on)
+
     def forbid(self) -> None:
         """No energy from here on. Idempotent."""
         if self.forbidden:

@@ -14,13 +14,14 @@ import traceback
 from typing import Any
 
 from bench.answers import Answers
+from bench.binding.shapes import GuardLimit
 from bench.cause import Cause, EndKind
 from bench.energy import Energy, EnergyForbiddenError
-from bench.guard import Guard
+from bench.guard import Guard, is_fire
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
 from bench.notebook import Notebook, TruthProbe
-from bench.observing import Message, Observer, Progress, nobody
+from bench.observing import Message, Observation, Observer, Progress, nobody
 from bench.outcome import EndedBy, Outcome
 from bench.plan import Plan
 from bench.poller import Poller
@@ -78,7 +79,7 @@ class _Run:
         observer: Observer,
     ) -> None:
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
-        self._truth, self._stop, self._observer = truth, stop, observer
+        self._truth, self._stop, self._observing = truth, stop, observer
         self._stream, self._energy = Stream(), Energy()
         channel = plan.channel
         self._live = Live(LiveChannels(channel.voltage, channel.current, channel.surface, channel.ambient))
@@ -102,7 +103,7 @@ class _Run:
             truth=truth,
             event=log.event,
         )
-        self._walk = Walk(means, recorder, observer)
+        self._walk = Walk(means, recorder, self._observer)
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
         self._stream.subscribe(Stage.OBSERVER, self._show)
@@ -118,12 +119,12 @@ class _Run:
         timer = loop.create_task(self._guard.run(), name="guard")
         stopped = loop.create_task(self._stop.wait(), name="stop")
         cancelled = False
-        ends: list[asyncio.Future[Any]] = [work, *pollers, self._guard.tripped, stopped]
+        ends: list[asyncio.Future[Any]] = [work, *pollers, timer, self._guard.tripped, stopped]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             cancelled = True
-        cause, error = self._why(work, pollers, cancelled=cancelled)
+        cause, error = self._why(work, [*pollers, timer], cancelled=cancelled)
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
@@ -168,12 +169,12 @@ class _Run:
         await self._walk.run()
 
     def _why(
-        self, work: asyncio.Task[None], pollers: list[asyncio.Task[None]], *, cancelled: bool
+        self, work: asyncio.Task[None], watching: list[asyncio.Task[None]], *, cancelled: bool
     ) -> tuple[Cause, BaseException | None]:
         """The first cause, and the exception behind it where there is one."""
         if self._guard.cause is not None:
             return self._guard.cause, None
-        crashed = next((task for task in pollers if task.done()), None)
+        crashed = next((task for task in watching if task.done()), None)
         if crashed is not None:
             error = None if crashed.cancelled() else crashed.exception()
             return _cause_of(error or RuntimeError(f"{crashed.get_name()} ended")), error
@@ -186,11 +187,11 @@ class _Run:
 
     def _begin_end(self, cause: Cause) -> None:
         """Energy off first; the rest may wait."""
-        self._energy.forbid()
+        why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
+        self._safe.begin(why, fire=is_fire(cause.rule) or self._guard.burns)
         self._note(
             "ending", cause=cause.kind, rule=cause.rule, device=cause.device, value=cause.value, limit=cause.limit
         )
-        self._safe.begin(f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value)
         self._guard.close()
         self._observer(Message(_said(cause), loud=cause.kind is not EndKind.COMPLETED))
 
@@ -207,7 +208,7 @@ class _Run:
         try:
             async with asyncio.timeout(RELEASE_S):
                 await self._station.cycler.release()
-        except (DeviceError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - a courtesy; nothing that goes wrong in it may hide how the run ended
             self._note("not_released", device=self._station.cycler.name, error=str(error))
 
     def _outcome(self, cause: Cause, error: BaseException | None, safe: SafeResult) -> Outcome:
@@ -222,7 +223,11 @@ class _Run:
         results = {name: notebook.evaluate(expression) for name, expression in sequence.results.items()}
         true = {name: notebook.evaluate_truth(expression) for name, expression in sequence.results.items()}
         phase = self._walk.phase
-        verdict = overall(criteria, cause.kind.value, phase=phase or Phase.CONDITIONING)
+        # A bench that did not become safe is a device's error, however well the sequence ended.
+        if not safe.confirmed and cause.kind is EndKind.COMPLETED:
+            cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
+        ended = cause.kind if safe.confirmed or cause.kind is EndKind.HOST else EndKind.DEVICE
+        verdict = overall(criteria, ended.value, phase=phase or Phase.CONDITIONING)
         ended_by = EndedBy(
             None if phase is None else phase.value, cause.kind, cause.rule, cause.device, cause.value, cause.limit
         )
@@ -261,8 +266,9 @@ class _Run:
             error = by_name[device].lost
             return None if error is None else error.faults[0].error
 
+        feedback = self._plan.channel.contactor_feedback
         return Guard(
-            self._plan.limits,
+            (*self._plan.limits, GuardLimit("contactor closed", feedback, 0.5, None, "device", hard=True)),
             channels={name: device.channels for name, device in self._station.devices.items()},
             period_s=lambda device: by_name[device].period_s,
             lost=lost,
@@ -271,6 +277,14 @@ class _Run:
             event=self._log.event,
             take_energy_away=self._safe.begin,
         )
+
+    def _observer(self, observation: Observation) -> None:
+        """Tell whoever looks on. One who fails (a closed terminal) is told nothing more; the run goes on."""
+        try:
+            self._observing(observation)
+        except Exception as error:  # noqa: BLE001 - the border to whoever looks on: a screen must not end a test
+            self._observing = nobody
+            self._note("observer_failed", error=f"{type(error).__name__}: {error}")
 
     def _show(self, _: Batch) -> None:
         if not self._live.saw_terminal:

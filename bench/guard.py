@@ -7,7 +7,8 @@ What trips, at once and once:
 - a channel that feeds a limit and has had no good reading for A = 3 P. NaN, open, over- and under-range readings
   count as none;
 - a device of the run that has not been heard at all for 3 P of its own;
-- an interlock input that is not ON.
+- an interlock input that is not ON;
+- the sample's contactor, once it was closed, that is not: what the terminal shows then is not the sample.
 
 The first cause is the cause ("first out"); what follows from it changes nothing.
 """
@@ -32,7 +33,12 @@ STALE_PERIODS = 3.0
 #: Rules that mean fire or gas: a chamber then goes off instead of to ambient.
 FIRE_WORDS = ("smoke", "flame", "fire", "gas")
 
-_KINDS = {"sample": EndKind.SAMPLE_EVENT, "bench": EndKind.BENCH_LIMIT, "interlock": EndKind.INTERLOCK}
+_KINDS = {
+    "sample": EndKind.SAMPLE_EVENT,
+    "bench": EndKind.BENCH_LIMIT,
+    "interlock": EndKind.INTERLOCK,
+    "device": EndKind.DEVICE,
+}
 
 
 @dataclass(slots=True)
@@ -190,7 +196,7 @@ class Guard:
         if self.cause is not None:
             return
         self.cause = cause
-        fire = any(word in (cause.rule or "") for word in FIRE_WORDS)
+        fire = is_fire(cause.rule) or self.burns
         self._energy.forbid()
         try:
             self._event(
@@ -210,9 +216,26 @@ class Guard:
             if not self.tripped.done():
                 self.tripped.set_result(cause)
 
+    @property
+    def burns(self) -> bool:
+        """Whether any detector of fire or gas speaks now, be it the first thing that was seen or not."""
+        latest = self._stream.latest
+        detectors = [check for check in self._all.values() if is_fire(check.limits[0].rule)]
+        return any(
+            (reading := latest.get(check.channel)) is not None
+            and reading.quality is Quality.GOOD
+            and not check.low <= reading.value <= check.high
+            for check in detectors
+        )
+
     def _look_again(self) -> None:
         self._changed_s = asyncio.get_running_loop().time()
         _wake(self._wake)
+
+
+def is_fire(rule: str | None) -> bool:
+    """Whether a rule is about smoke, flame or gas."""
+    return rule is not None and any(word in rule for word in FIRE_WORDS)
 
 
 def _checks(limits: Iterable[GuardLimit], now_s: float) -> dict[str, _Check]:

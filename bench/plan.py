@@ -27,7 +27,7 @@ from bench.binding.limits import (
 from bench.binding.points import Equipment, Models, bind_roles, bound_channel, equip, used_points
 from bench.binding.polling import check_hard_polls, heater_without_host, polls, watchdogs
 from bench.binding.shapes import BoundChannel, BoundParameter, Estimate, GuardLimit, Point, Poll, Window
-from bench.binding.steps import Extent, Reach, check_steps, labelled, where_is
+from bench.binding.steps import Extent, Reach, check_steps, where_is
 from bench.binding.values import bind_parameters, cell_values, entries_of, simulated_entries
 from bench.config import BenchFile, CellFile
 from bench.samples import ENDED, Sample
@@ -36,6 +36,7 @@ from drivers.capabilities import Setpoints, TerminalLimits
 from drivers.models import driver_model
 from sequences.expressions import Expression
 from sequences.language import Charge, Discharge, Entry, Phase, Sequence, SequenceClass, Step
+from sequences.tree import numbered
 
 __all__ = ["BoundChannel", "BoundParameter", "Estimate", "GuardLimit", "Mode", "Plan", "Point", "Poll", "bind"]
 
@@ -118,7 +119,7 @@ class Plan:
 
     def where(self, step: Step) -> str:
         """A step's place in the sequence, for messages."""
-        found = next((label for label, its in labelled(self.sequence.steps) if its is step), None)
+        found = next((number for number, its in numbered(self.sequence.steps) if its is step), None)
         return f"{self.sequence.id}: {step.kind}" if found is None else where_is(self.sequence, found, step)
 
     def document(self) -> dict[str, Any]:
@@ -281,22 +282,18 @@ def _expanded(sequence: Sequence, bench: BenchFile, findings: Findings) -> Seque
 
 
 def _chosen(bench: BenchFile, channel: str | None, findings: Findings) -> str | None:
-    if channel is None and len(bench.channels) == 1:
-        return next(iter(bench.channels))
-    known = ", ".join(bench.channels)
-    if channel is None:
-        findings.fault("the bench has several channels and none was chosen", "--channel", f"choose one of {known}")
-    elif channel not in bench.channels:
-        findings.fault(f"the bench has no channel {channel!r}", "--channel", f"choose one of {known}")
+    try:
+        return bench.chosen_channel(channel)
+    except ConfigError as error:
+        findings.faults += error.faults
         return None
-    return channel
 
 
 def _mass(cell: CellFile, sample: Sample | None, findings: Findings, *, simulated: bool) -> tuple[float, bool]:
     """The mass that results divide by, and whether it is only the type's nominal one."""
     if sample is None:
         if not simulated:
-            fix = "weigh it, `cellbench sample add ID --type ... --mass ...`, and run with --sample ID"
+            fix = "weigh it, `cellbench sample add ID --cell CELL --mass ...`, and run with --sample ID"
             findings.fault("a live run needs a sample with a weighed mass", "--sample", fix)
         return cell.mass_kg, True
     where = f"sample {sample.id}"

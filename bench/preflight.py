@@ -2,8 +2,9 @@
 
 Order. Everything is read once. What is found energised is made safe. With the contactor open, by its feedback, the
 interlocks, the sensors and the sample's own voltage are judged. Then the device's limits and both watchdogs are armed
-(and read back by the drivers), the guard watches all but the terminal, the set voltage becomes the measured OCV with
-all currents 0, and the contactor closes with the output off. Last, the terminal must show the sample's voltage.
+(and read back by the drivers), the guard watches all but terminal and contactor, the set voltage becomes the measured
+OCV with all currents 0, and the contactor closes with the output off. Last, the terminal must show the sample's
+voltage.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bench.plan import Plan
 from bench.poller import Poller
 from bench.stream import Batch, Stream
 from bench.waiting import wait_for_end
-from drivers.capabilities import Cycler, Setpoints, Switches
+from drivers.capabilities import Cycler, Setpoints, Switches, TellsOutput
 from drivers.errors import DeviceError, Fault, PreflightRefused
 from drivers.reading import Quality, Reading
 
@@ -70,7 +71,8 @@ class Preflight:
         ocv_v = self._judge()
         self.event("preflight_passed", ocv_v=ocv_v)
         await self._arm()
-        self.guard.arm(self.guard.limited - {self.plan.channel.voltage, self.plan.channel.current})
+        channel = self.plan.channel
+        self.guard.arm(self.guard.limited - {channel.voltage, channel.current, channel.contactor_feedback})
         await self._close_contactor(ocv_v)
         self.guard.arm()
         return ocv_v
@@ -88,6 +90,8 @@ class Preflight:
         found = []
         if abs(current.value) > AT_REST * self.plan.reach.amps.high:
             found.append(f"{self.cycler.name} carries {current.value:.2f} A")
+        elif isinstance(self.cycler, TellsOutput) and await self.cycler.energised():
+            found.append(f"the output of {self.cycler.name} is on")
         if latest[channel.contactor_feedback].value != 0.0:
             found.append("the sample's contactor is closed")
         if not found:

@@ -104,18 +104,15 @@ class Recorder:
         self._due_s = -math.inf
         self._stored = (NAN, NAN, NAN)  # V, I, T of the last stored row
         self._stored_s = NAN
-        self._longest_s = self._longest_taken_s = 0.0
-
-    @property
-    def longest_interval_s(self) -> float:
-        """The longest time between two stored rows since the first step began; 0.0 before there were two."""
-        return max(self._longest_s, self._longest_taken_s)
+        self._longest_s = 0.0
 
     def take_longest_interval_s(self) -> float:
-        """The same since the last such call: of one step, if called at the end of each. Stores the last reading."""
+        """The longest time between two stored rows since the last such call, 0.0 if there were no two.
+
+        Of one step, if called at the end of each. Stores the last reading.
+        """
         self._store_seen()
         longest_s, self._longest_s = self._longest_s, 0.0
-        self._longest_taken_s = max(self._longest_taken_s, longest_s)
         return longest_s
 
     def begin_step(self, index: int, path: str, rule: LogRuleSI) -> None:

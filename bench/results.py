@@ -20,7 +20,6 @@ from drivers.units import unit_of
 
 if TYPE_CHECKING:
     from bench.outcome import Outcome
-    from bench.verify import Verification
     from sequences.verdict import CriterionResult
 
 ModeWord = Literal["simulated", "live"]
@@ -151,14 +150,6 @@ class VerifyStatus(StrEnum):
     NOT_CLOSED = "not_closed"
 
 
-VERIFY_EXIT_CODES = {
-    VerifyStatus.INTACT: 0,
-    VerifyStatus.ALTERED: 1,
-    VerifyStatus.NOT_A_BUNDLE: 2,
-    VerifyStatus.NOT_CLOSED: 5,
-}
-
-
 class Problem(Shape):
     """What does not fit, in which file, and at which record or line of it where that can be told (from 0)."""
 
@@ -249,18 +240,6 @@ class DeviceList(Result):
 def error_result(error: BenchError, exit_code: int) -> ErrorResult:
     """Every fault of an error, ready to print."""
     return ErrorResult(exit_code=exit_code, faults=[FaultRow.of(fault) for fault in error.faults])
-
-
-def verify_result(found: Verification) -> VerifyResult:
-    """What ``verify`` says, with its exit code: 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
-    return VerifyResult(
-        exit_code=VERIFY_EXIT_CODES[found.status],
-        bundle=str(found.folder),
-        status=found.status,
-        problems=list(found.problems),
-        owned=found.owned,
-        durable=found.durable,
-    )
 
 
 def run_result(

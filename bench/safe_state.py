@@ -28,6 +28,8 @@ OTHER_DEADLINE_S = 6.0
 TRIES = 3
 RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
+#: The last look may take this much longer: one exchange with what it takes to find a disturbed line again.
+FEEDBACK_EXCHANGE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class SafeState:
     async def _contactor(self, feedback: str) -> MadeSafe:
         what = "contactor open by feedback"
         name = feedback.split(".", 1)[0]
-        error = await _within(FEEDBACK_DEADLINE_S, _open_by(self._devices[name], feedback), "safe state: feedback")
+        look = _open_by(self._devices[name], feedback, asyncio.get_running_loop().time() + FEEDBACK_DEADLINE_S)
+        error = await _within(FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S, look, "safe state: feedback")
         if error is not None:
             error = f"THE CONTACTOR IS NOT PROVEN OPEN: {error}; isolate the sample by hand"
             self._note("safe_state_failed", device=name, what=what, error=error)
@@ -168,10 +171,11 @@ async def outlast(task: asyncio.Task[Any]) -> bool:
 
 
 async def _insist(device: Device, *, fire: bool) -> None:
+    """Make one device safe, three times if need be, whatever its driver raises."""
     for attempt in range(1, TRIES + 1):
         try:
             await device.make_safe(fire=fire)
-        except DeviceError:
+        except Exception:  # not even a slip in a driver may leave a device on without a second try
             if attempt == TRIES:
                 raise
             await asyncio.sleep(RETRY_PAUSE_S)
@@ -179,9 +183,16 @@ async def _insist(device: Device, *, fire: bool) -> None:
             return
 
 
-async def _open_by(device: Device, feedback: str) -> None:
+async def _open_by(device: Device, feedback: str, until_s: float) -> None:
+    """Read until the feedback says open. A lost reply is no proof of anything: looked again until ``until_s``."""
     while True:
-        for reading in await device.read():
+        try:
+            readings = await device.read()
+        except Exception:  # as above: the next look decides
+            if asyncio.get_running_loop().time() >= until_s:
+                raise
+            readings = ()
+        for reading in readings:
             if reading.channel == feedback and reading.quality is Quality.GOOD and reading.value == 0.0:
                 return
         await asyncio.sleep(FEEDBACK_PAUSE_S)

@@ -130,9 +130,9 @@ class SampleStore:
         """Change fields of a sample and keep it. Raises ConfigError, also for bringing a destroyed sample back."""
         return self._change(sample_id, lambda _: changes)
 
-    def add_run(self, sample_id: str, run_id: str) -> Sample:
-        """Note that a run was made with it."""
-        return self._change(sample_id, lambda before: {"runs": (*before.runs, run_id)})
+    def add_run(self, sample_id: str, run_id: str, **changes: Any) -> Sample:
+        """Note that a run was made with it, and what that changed. No run noted by another process is lost."""
+        return self._change(sample_id, lambda before: {**changes, "runs": (*before.runs, run_id)})
 
     def _change(self, sample_id: str, change: Callable[[Sample], Mapping[str, Any]]) -> Sample:
         path = self._path(sample_id)

@@ -245,16 +245,6 @@ async def lone_device(model: str, listen: str, cell: CellFile, *, seed: int) -> 
         await scene.close()
 
 
-def only_channel(bench: BenchFile) -> str:
-    """The bench's channel, if it has one. Raises ConfigError if one must be chosen."""
-    if len(bench.channels) > 1:
-        names = ", ".join(bench.channels)
-        raise ConfigError(
-            [Fault("the bench has several channels", bench.where("channels"), f"say --channel, one of {names}")]
-        )
-    return next(iter(bench.channels))
-
-
 def in_virtual_time(main: Coroutine[Any, Any, T], *, speed: float | None) -> T:
     """Run to the end in virtual time; ``speed`` None is as fast as the machine can."""
     return run_virtual(main, speed=speed)
@@ -268,7 +258,6 @@ __all__ = [
     "in_virtual_time",
     "lone_device",
     "lone_spec",
-    "only_channel",
     "scene_spec",
     "standing_scene",
     "virtual_bench",

@@ -18,7 +18,7 @@ from bench.energy import Energy
 from bench.live import Follow
 from bench.notebook import Notebook, StepTruth, TruthProbe
 from bench.plan import Plan
-from bench.stream import Stream
+from bench.stream import Batch, Stage, Stream
 from bench.waiting import (
     ConditionEnd,
     FirstOf,
@@ -32,11 +32,15 @@ from bench.waiting import (
 )
 from drivers.capabilities import Chamber, Cycler, Setpoints
 from drivers.errors import ConfigError
+from drivers.reading import Quality
 from sequences.expressions import Expression
 from sequences.language import ChamberSet, Charge, Confirm, Discharge, Measure, Rest, Soak
 
 #: An instrument that holds its voltage reads it this closely, beyond its stated accuracy.
 NEAR_LIMIT_V = 0.1
+
+#: Nearer to its setpoint than this a chamber holds it.
+HOLDS_K = 1.0
 
 Regulated = Charge | Discharge
 Leaf = Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure
@@ -185,10 +189,36 @@ class StepRun:
         if faults:
             raise ConfigError(faults)
         self._begin(0, math.inf)
+        self._watch_heating(chamber.name, temperature_c)
         self.means.event("setpoint", device=chamber.name, temperature_c=temperature_c)
         await chamber.run_at(temperature_c)
         self.means.notebook.live.end(_now_s())
         self.reason = "set"
+
+    def _watch_heating(self, device: str, target_c: float) -> None:
+        """A chamber on its way counts as energised, one that holds its setpoint does not: the first good reading of its
+        air near the setpoint ends it, in this step or a later one. A newer setpoint takes the place of an older."""
+        means, channel = self.means, self.means.plan.channel.chamber_air
+        if channel is None:
+            return
+        for what in [name for name in means.energy.what if name.startswith(f"{device} to ")]:
+            means.energy.end(what)
+        what = f"{device} to {target_c:g} degC"
+        means.energy.begin(what)
+
+        def look(batch: Batch) -> None:
+            near = [
+                reading
+                for reading in batch
+                if reading.channel == channel
+                and reading.quality is Quality.GOOD
+                and abs(reading.value - target_c) <= HOLDS_K
+            ]
+            if near or what not in means.energy.what:
+                unsubscribe()
+                means.energy.end(what)
+
+        unsubscribe = means.stream.subscribe(Stage.STEP, look)
 
     async def _soak(self, step: Soak) -> None:
         limit_s = self.means.worth(step.timeout)
@@ -269,6 +299,7 @@ class StepRun:
             end,
             live,
             device=means.cycler.name,
+            direction=direction,
             current_a=max(setpoints.source_current_a, setpoints.sink_current_a),
             power_w=max(setpoints.source_power_w, setpoints.sink_power_w),
             limit_v=setpoints.voltage_v,

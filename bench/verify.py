@@ -19,8 +19,15 @@ from bench import bdf, parquet, record
 from bench.bundle import MANIFEST, MANIFEST_SCHEMA, SUMS, digest_of, files_of, manifest_text, sha256_of
 from bench.chain import GENESIS, Checked, check, digest, read_lines
 from bench.log import EVENTS, READINGS, open_windows
-from bench.results import Problem, VerifyStatus
+from bench.results import Problem, VerifyResult, VerifyStatus
 from drivers.errors import RecordError
+
+EXIT_CODES = {
+    VerifyStatus.INTACT: 0,
+    VerifyStatus.ALTERED: 1,
+    VerifyStatus.NOT_A_BUNDLE: 2,
+    VerifyStatus.NOT_CLOSED: 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,18 @@ def verify(folder: Path) -> Verification:
         _chains(found, manifest)
     status = VerifyStatus.ALTERED if found.problems else VerifyStatus.INTACT
     return Verification(folder, status, tuple(found.problems), durable=manifest["durable"] if manifest else None)
+
+
+def verify_result(found: Verification) -> VerifyResult:
+    """What ``verify`` says, with its exit code: 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
+    return VerifyResult(
+        exit_code=EXIT_CODES[found.status],
+        bundle=str(found.folder),
+        status=found.status,
+        problems=list(found.problems),
+        owned=found.owned,
+        durable=found.durable,
+    )
 
 
 def _unclosed(found: _Findings) -> Verification:

@@ -23,8 +23,10 @@ REGULATED = 0.98
 READINGS_RUNNING = 2
 #: A condition on a regulated step is looked at from here on even if the set value was never reached.
 SETTLING_READINGS = 3
-#: Below this part of every set value, and away from the voltage limit, nothing is being regulated any more.
-STOPPED = 0.5
+#: Beyond this part of a set value the instrument does not hold what it was told.
+EXCESS = 1.05
+#: What current and power readings may stand off beyond either part: steps of the display and noise.
+SLACK_A, SLACK_W = 0.05, 5.0
 #: One part in 1e9: readings are decimal text, limits are sums of such.
 _TINY = 1e-9
 
@@ -36,9 +38,12 @@ class StepTimeoutError(DeviceError):
 
 
 class InstrumentStoppedError(DeviceError):
-    """The output gave up by itself: its own protection, its host watchdog, or a person at its panel."""
+    """The output gave up by itself, or left its set values: its own protection, its host watchdog, somebody else."""
 
-    default_fix = "read the alarm on the instrument's own display; nothing is known against the sample"
+    default_fix = (
+        "read the alarm on the instrument's own display and look for another master of it; nothing is known against "
+        "the sample"
+    )
 
 
 class Judge(Protocol):
@@ -190,21 +195,32 @@ class SettledEnd:
 
 
 class WhileRegulated:
-    """``then`` is asked only while the instrument does what it was told: half of its set current or power at least, or
-    the voltage within ``near_v`` of its limit. An output that has gone off by itself looks like a current that has
-    fallen, and would end a charge or a discharge as if the sample were full or empty.
+    """``then`` is asked only while the instrument does what it was told: 98 % of its set current or power at least
+    unless the voltage is within ``near_v`` of its limit, and never more than 105 % of either. An output that has gone
+    off by itself, or was set lower by somebody else, looks like a current that has fallen, and would end a charge or a
+    discharge as if the sample were full or empty; one that was set higher would test at another rate than it says.
 
     Raises InstrumentStoppedError after two such readings running, the first three after switch-on not counted.
     """
 
     def __init__(
-        self, then: Judge, live: Live, *, device: str, current_a: float, power_w: float, limit_v: float, near_v: float
+        self,
+        then: Judge,
+        live: Live,
+        *,
+        device: str,
+        direction: int,
+        current_a: float,
+        power_w: float,
+        limit_v: float,
+        near_v: float,
     ) -> None:
         self._then = then
         self._live = live
         self._device = device
-        self._least_a = STOPPED * current_a
-        self._least_w = STOPPED * power_w
+        self._direction = direction
+        self._least_a, self._most_a = REGULATED * current_a - SLACK_A, EXCESS * current_a + SLACK_A
+        self._least_w, self._most_w = REGULATED * power_w - SLACK_W, EXCESS * power_w + SLACK_W
         self._limit_v = limit_v
         self._near_v = near_v
         self._readings = 0
@@ -224,20 +240,20 @@ class WhileRegulated:
         if not isinstance(voltage_v, float) or not isinstance(current_a, float) or not isinstance(power_w, float):
             return
         self._readings += 1
-        if (
-            self._readings <= SETTLING_READINGS
-            or abs(current_a) >= self._least_a
-            or abs(power_w) >= self._least_w
-            or abs(voltage_v - self._limit_v) <= self._near_v
-        ):
+        flowing_a, given_w = self._direction * current_a, self._direction * power_w
+        too_much = flowing_a > self._most_a or given_w > self._most_w
+        held = flowing_a >= self._least_a or given_w >= self._least_w
+        obeys = not too_much and (held or abs(voltage_v - self._limit_v) <= self._near_v)
+        if obeys or self._readings <= SETTLING_READINGS:
             self._stopped = 0
         elif not math.isnan(power_w):
             self._stopped += 1
         if self._stopped >= READINGS_RUNNING:
+            went = "rose" if too_much else "fell"
             raise InstrumentStoppedError(
                 self._device,
                 "regulating",
-                f"its current fell to {current_a:.3g} A at {voltage_v:.3f} V, far from its {self._limit_v:.3f} V",
+                f"its current {went} to {current_a:.3g} A at {voltage_v:.3f} V, limit {self._limit_v:.3f} V",
             )
 
 

@@ -125,6 +125,13 @@ class Cycler(Device, Protocol):
 
 
 @runtime_checkable
+class TellsOutput(Protocol):
+    """A device that can be asked whether its output is on, current or not."""
+
+    async def energised(self) -> bool: ...
+
+
+@runtime_checkable
 class Chamber(Device, Protocol):
     """A temperature chamber. ``run_at`` sets the setpoint and starts constant operation, both read back."""
 

@@ -9,19 +9,22 @@ hardware by this project. The RS-485 address prefix is not used: one chamber, on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 from collections.abc import Mapping
 from typing import NoReturn
 
 from drivers.capabilities import DeviceKind, DeviceSettings, DriverModel, Identity, OnCommLoss, PointKind, Span
-from drivers.errors import DeviceError, DeviceRefused, FrameError, ReadbackMismatch, WrongDevice
+from drivers.errors import DeviceError, DeviceRefused, FrameError, ReadbackMismatch, WireError, WrongDevice
 from drivers.reading import Quality, Reading
 from drivers.wires import LineWire
 
 #: Quiet time after a monitor command and after a setting (espec-pr3j).
 MONITOR_PAUSE_S = 0.2
 SETTING_PAUSE_S = 0.5
+#: After a setting whose answer nobody waits for: the quiet counts from that answer's end, which is not seen.
+UNHEARD_PAUSE_S = SETTING_PAUSE_S + 0.2
 #: A reply of 30 characters alone takes 31 ms at 9600 baud; the public library waits 3 s.
 DEADLINE_S = 1.0
 #: The controller takes and shows tenths of a degree.
@@ -123,7 +126,9 @@ class EspecP300:
     async def make_safe(self, *, fire: bool = False) -> None:
         """After conditioning: ambient, with air and cooling running. After smoke, flame or gas: off.
 
-        Through the stop lane, up to three times, confirmed by read-back. Raises DeviceError when it is not.
+        Through the stop lane, up to three times, confirmed by read-back. When the line does not answer, the command is
+        also sent without waiting for one: a chamber that is only not heard still obeys. Raises DeviceError when it is
+        not confirmed.
         """
         doing = "making safe"
         failed: DeviceError | None = None
@@ -133,6 +138,11 @@ class EspecP300:
                     await self._set_mode("OFF", doing, stop=True)
                 else:
                     await self._run_at(AMBIENT_C, doing, stop=True)
+            except WireError as error:
+                failed = error
+                command = "MODE,OFF" if fire else f"TEMP, S{AMBIENT_C:.1f}"
+                with contextlib.suppress(WireError):
+                    await self._wire.send(command, device=self._name, doing=doing, stop=True, pause_s=UNHEARD_PAUSE_S)
             except DeviceError as error:
                 failed = error
             else:

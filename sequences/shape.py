@@ -213,11 +213,6 @@ def _findings(error: ErrorDetails, errors: list[ErrorDetails], spoiled: set[Path
             return [Finding(path[:-1] if at_key else path, said, fix, key=at_key)]
 
 
-def _shared(one: Path, other: Path) -> int:
-    """How many parts two paths begin with in common."""
-    return next((i for i, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), len(other))
-
-
 def _in_words(error: ErrorDetails) -> tuple[str, str]:
     """One of pydantic's own errors, for a person who writes a file."""
     path, given, limits = error["loc"], error["input"], error.get("ctx", {})

@@ -25,6 +25,15 @@ def walk_steps(steps: tuple[Step, ...], path: Path = ("steps",)) -> Iterator[tup
             yield from walk_steps(step.steps, (*here, "steps"))
 
 
+def numbered(steps: tuple[Step, ...], above: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Step]]:
+    """Every step with its number in the tree, from 1: (4, 2) is the second step of the repeat that is step 4."""
+    for at, step in enumerate(steps, start=1):
+        number = (*above, at)
+        yield number, step
+        if isinstance(step, Repeat | RepeatUntilStable):
+            yield from numbered(step.steps, number)
+
+
 def stable_names(repeat_id: str) -> tuple[str, str]:
     """The results that a repeat_until_stable leaves: whether it got there (1 or 0), and its number of turns."""
     return f"{repeat_id}_stable", f"{repeat_id}_turns"

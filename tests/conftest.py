@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,6 +30,21 @@ async def _no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None
     for _ in range(3):  # callbacks of transports that were just closed
         await asyncio.sleep(0)
     leaked = [task.get_name() for task in asyncio.all_tasks() if task is not me and not task.done()]
+    assert not leaked, f"the test left tasks running: {leaked}"
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks_left_to_a_runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same for a test that runs a loop itself: what asyncio's runner would cancel in silence is a leak."""
+    leaked: list[str] = []
+    cancel_all = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined] # there is no public hook
+
+    def watched(loop: asyncio.AbstractEventLoop) -> None:
+        leaked.extend(task.get_name() for task in asyncio.all_tasks(loop))
+        cancel_all(loop)
+
+    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", watched)
+    yield
     assert not leaked, f"the test left tasks running: {leaked}"
 
 

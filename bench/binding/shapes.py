@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Subject = Literal["sample", "bench", "interlock"]
+Subject = Literal["sample", "bench", "interlock", "device"]
 
 
 @dataclass(frozen=True, slots=True)

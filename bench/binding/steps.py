@@ -23,13 +23,12 @@ from sequences.language import (
     Discharge,
     Measure,
     Phase,
-    Repeat,
-    RepeatUntilStable,
     Rest,
     Sequence,
     Soak,
     Step,
 )
+from sequences.tree import numbered
 
 #: Set values and limits are decimal text that went through floats.
 _TINY = 1e-9
@@ -122,18 +121,10 @@ def _within(what: str, value: float, unit: str, where: str, *bounds: _Bound) -> 
             yield Fault(f"{what} {value:g} {unit} is {loose} {bound.whose} ({span})", where, fix)
 
 
-def labelled(steps: tuple[Step, ...], before: str = "") -> Iterator[tuple[str, Step]]:
-    """Every step with its number in the tree ("4.2"), a repeat before its own steps."""
-    for number, step in enumerate(steps, start=1):
-        label = f"{before}{number}"
-        yield label, step
-        if isinstance(step, Repeat | RepeatUntilStable):
-            yield from labelled(step.steps, f"{label}.")
-
-
-def where_is(sequence: Sequence, label: str, step: Step) -> str:
+def where_is(sequence: Sequence, number: tuple[int, ...], step: Step) -> str:
+    """A step's place in words: its sequence, its number in the tree, its id and its kind."""
     name = f" '{step.id}'" if step.id else ""
-    return f"{sequence.id}: step {label}{name} ({step.kind})"
+    return f"{sequence.id}: step {'.'.join(map(str, number))}{name} ({step.kind})"
 
 
 @dataclass(slots=True)
@@ -147,8 +138,8 @@ class Extent:
 def check_steps(sequence: Sequence, reach: Reach, values: Mapping[str, float], findings: Findings) -> Extent:
     """Check every step whose set values are known, and warn where they lie near the bottom of a device's range."""
     extent = Extent([], [])
-    for label, step in labelled(sequence.steps):
-        where = where_is(sequence, label, step)
+    for number, step in numbered(sequence.steps):
+        where = where_is(sequence, number, step)
         match step:
             case Charge() | Discharge():
                 _regulated(step, where, reach, values, extent, findings)

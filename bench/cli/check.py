@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, progress, told
-
-BENCH = Annotated[Path, typer.Option("--bench", help="The bench file (TOML).")]
-CELL = Annotated[Path, typer.Option("--cell", help="The cell file (TOML).")]
+from bench.cli.options import BENCH, CELL, CHANNEL, JSON, SEQUENCE, SETTINGS, settings_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,16 +21,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    sequence: Annotated[str, typer.Argument(help="An id of the library, or the path of a sequence file.")],
+    sequence: SEQUENCE,
     bench: BENCH,
     cell: CELL,
-    channel: Annotated[str | None, typer.Option(help="The channel of the bench; needed if it has several.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a parameter.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    channel: CHANNEL = None,
+    overrides: SETTINGS = None,
+    as_json: JSON = False,
 ) -> None:
     """Bind a sequence to a bench and a cell: every limit, range and role, all faults at once."""
     with told(as_json=as_json):
-        from bench.cli.run import settings_of
         from bench.results import CheckResult
         from bench.run import Order, prepare
 

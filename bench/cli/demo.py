@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.ending import examples_of, told
+from bench.cli.options import DATA, JSON, OUT, SEED, SIMULATED_START, SPEED, speed_of, start_of
 
-SEQUENCE = "gbt31486-2024/room-capacity"
+DEMONSTRATED = "gbt31486-2024/room-capacity"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,29 +19,30 @@ def add_to(app: typer.Typer) -> None:
 
 def command(
     cell: Annotated[str, typer.Option(help="An example cell, by name.")] = "solid-state-gen1",
-    seed: Annotated[int, typer.Option(help="Seed of every simulated noise.")] = 1,
-    speed: Annotated[str, typer.Option(help="max, real, or how many times faster than real.")] = "max",
-    out: Annotated[Path | None, typer.Option(help="Folder for the bundle; default: runs/ in the data folder.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder; default $CELLBENCH_DATA or ./cellbench-data.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    seed: SEED = 1,
+    speed: SPEED = "max",
+    out: OUT = None,
+    data: DATA = None,
+    as_json: JSON = False,
 ) -> None:
     """Prove the capacity and energy density of a 300 Wh/kg solid-state cell on a simulated bench of real drivers."""
     with told(as_json=as_json):
         from bench.answers import simulated_operator
-        from bench.cli.run import SIMULATED_START, perform, speed_of, start_of
+        from bench.cli.run import perform
         from bench.run import Order, prepare
         from bench.shipped import examples
 
         order = Order(
-            sequence=SEQUENCE,
+            sequence=DEMONSTRATED,
             bench=examples() / "benches" / "demo.toml",
             cell=examples() / "cells" / f"{cell}.toml",
             simulate=True,
             seed=seed,
             start_utc_s=start_of(SIMULATED_START),
+            speed=speed_of(speed),
             data=data,
             out=out,
         )
-        prepared = prepare(replace(order, speed=speed_of(speed)), os.environ)
+        prepared = prepare(order, os.environ)
         answers = simulated_operator(prepared.plan.bench.simulation.operator)
         raise typer.Exit(perform(prepared, answers, as_json=as_json))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.table import Table
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import JSON
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """List the device models: the kind, the wires they speak on, and the evidence behind the driver."""
     with told(as_json=as_json):

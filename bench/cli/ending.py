@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -44,19 +46,35 @@ def print_json(model: BaseModel) -> None:
 
 @contextmanager
 def told(*, as_json: bool) -> Iterator[None]:
-    """Turn a BenchError into every fault with its fix, and the exit code that belongs to it."""
+    """Turn a BenchError into every fault with its fix, and the exit code that belongs to it.
+
+    A slip of the program is code 4 with its trace, a Ctrl-C before or after a run code 3: the code 1 that Python and
+    the shell give to either would say that the sample has failed.
+    """
     try:
         yield
     except BenchError as error:
-        code = exit_code_of(error)
-        if as_json:
-            from bench.results import error_result
+        _tell(error, exit_code_of(error), as_json=as_json)
+    except KeyboardInterrupt:
+        _tell(BenchError("stopped by a person", "this command", "run it again"), ABORTED, as_json=as_json)
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # noqa: BLE001 - the border to the shell: no exception may pass for a verdict
+        traceback.print_exc(file=sys.stderr)
+        slip = f"{type(error).__name__}: {error}"
+        fix = "report this with the trace above; a run's folder, if there is one, stays as it is"
+        _tell(BenchError(slip, "this program", fix), DEVICE, as_json=as_json)
 
-            print_json(error_result(error, code))
-        for fault in error.faults:
-            progress.print(f"[bold]{_plain(fault.where)}[/bold]: {_plain(fault.error)}", soft_wrap=True)
-            progress.print(f"    fix: {_plain(fault.fix)}", soft_wrap=True)
-        raise typer.Exit(code) from None
+
+def _tell(error: BenchError, code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
+        from bench.results import error_result
+
+        print_json(error_result(error, code))
+    for fault in error.faults:
+        progress.print(f"[bold]{_plain(fault.where)}[/bold]: {_plain(fault.error)}", soft_wrap=True)
+        progress.print(f"    fix: {_plain(fault.fix)}", soft_wrap=True)
+    raise typer.Exit(code) from None
 
 
 def _plain(text: str) -> str:

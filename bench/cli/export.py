@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import JSON, RUN
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,10 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The bundle: a run's folder.")],
+    run: RUN,
     format_: Annotated[str, typer.Option("--format", help="bdf-csv or parquet.")] = "bdf-csv",
     out: Annotated[Path | None, typer.Option(help="File to write; default: beside the run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Write a run's stored readings as BDF (CSV) or Parquet, beside the bundle, never into it."""
     with told(as_json=as_json):

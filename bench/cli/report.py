@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import JSON, RUN
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,11 +19,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The bundle: a run's folder.")],
+    run: RUN,
     out: Annotated[
         Path | None, typer.Option(help="Where to write it; default: RUN.report.html beside the run.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Write the HTML report of a run, closed or interrupted. A closed bundle itself is never written again."""
     with told(as_json=as_json):

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from bench.cli.check import BENCH, CELL
 from bench.cli.ending import examples_of, print_json, progress, told
+from bench.cli.options import (
+    BENCH,
+    CELL,
+    CHANNEL,
+    DATA,
+    JSON,
+    OUT,
+    SEED,
+    SEQUENCE,
+    SETTINGS,
+    SIMULATED_START,
+    SPEED,
+    settings_of,
+    speed_of,
+    start_of,
+)
 from drivers import ConfigError, Fault
 
 if TYPE_CHECKING:
@@ -20,9 +34,6 @@ if TYPE_CHECKING:
     from bench.run import Prepared
 
 T = TypeVar("T")
-
-#: A simulated run's wall clock starts here unless --start says otherwise, so that runs can be compared.
-SIMULATED_START = "2026-01-05T08:00:00+00:00"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,25 +49,25 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    sequence: Annotated[str, typer.Argument(help="An id of the library, or the path of a sequence file.")],
+    sequence: SEQUENCE,
     bench: BENCH,
     cell: CELL,
     simulate: Annotated[bool, typer.Option("--simulate", help="Put a simulator behind every device.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Use the bench file's own addresses.")] = False,
-    channel: Annotated[str | None, typer.Option(help="The channel of the bench; needed if it has several.")] = None,
+    channel: CHANNEL = None,
     sample: Annotated[str | None, typer.Option(help="The sample's id (see `cellbench sample add`).")] = None,
     operator: Annotated[str | None, typer.Option(help="Who runs it; printed in the report.")] = None,
-    speed: Annotated[str, typer.Option(help="Simulated time: max, real, or how many times faster than real.")] = "max",
-    seed: Annotated[int, typer.Option(help="Seed of every simulated noise.")] = 1,
+    speed: SPEED = "max",
+    seed: SEED = 1,
     start: Annotated[
         str, typer.Option(help="Wall clock at which a simulated run begins (ISO 8601).")
     ] = SIMULATED_START,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a parameter.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the bundle; default: runs/ in the data folder.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder; default $CELLBENCH_DATA or ./cellbench-data.")] = None,
+    overrides: SETTINGS = None,
+    out: OUT = None,
+    data: DATA = None,
     yes: Annotated[bool, typer.Option("--yes", help="Simulated: answer every confirmation.")] = False,
     answers: Annotated[Path | None, typer.Option(help="TOML file with the operator's entries.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Run a sequence. Exit code 0 pass, 1 fail, 2 usage, 3 aborted, 4 device, 5 inconclusive."""
     with told(as_json=as_json):
@@ -105,48 +116,12 @@ def perform(prepared: Prepared, answers: Answers, *, as_json: bool) -> int:
     return result.exit_code
 
 
-def settings_of(texts: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` each. Raises ConfigError with every one that is not."""
-    faults = [
-        Fault(f"{text!r} is not NAME=VALUE", "--set", "write for example --set current='1 I3'")
-        for text in texts
-        if not text.partition("=")[0].strip() or "=" not in text
-    ]
-    if faults:
-        raise ConfigError(faults)
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
-
-
 def _collected(read: Callable[[], T], instead: T, faults: list[Fault]) -> T:
     try:
         return read()
     except ConfigError as error:
         faults.extend(error.faults)
         return instead
-
-
-def speed_of(text: str) -> float | None:
-    if text == "max":
-        return None
-    if text == "real":
-        return 1.0
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0.0 < speed < 1e9:
-        fault = Fault(f"{text!r} is no speed", "--speed", "write max, real, or a number such as 60")
-        raise ConfigError([fault])
-    return speed
-
-
-def start_of(text: str) -> float:
-    try:
-        start = datetime.fromisoformat(text)
-    except ValueError:
-        fault = Fault(f"{text!r} is no time", "--start", f"write for example {SIMULATED_START}")
-        raise ConfigError([fault]) from None
-    return (start if start.tzinfo is not None else start.replace(tzinfo=UTC)).timestamp()
 
 
 def _answers(prepared: Prepared, *, yes: bool, file: Path | None) -> Answers:

@@ -11,13 +11,12 @@ import typer
 from rich.table import Table
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import DATA, JSON
 from drivers import BASE, ConfigError, Dimension, Fault, UnitError, parse_as
 
 if TYPE_CHECKING:
     from bench.samples import Sample, SampleStore
 
-DATA = Annotated[Path | None, typer.Option("--data", help="Data folder; default $CELLBENCH_DATA or ./cellbench-data.")]
-JSON = Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")]
 ID = Annotated[str, typer.Argument(help="The sample's id, as on its label.")]
 
 

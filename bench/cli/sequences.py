@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import JSON
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 def command(
     sequence: Annotated[str | None, typer.Argument(help="Show one sequence whole: an id of the library.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """List the sequences of the library, or print one."""
     with told(as_json=as_json):

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from bench.cli.ending import examples_of, progress, told
+from bench.cli.options import SEED
 from drivers import ConfigError, Fault
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def command(
     bench: Annotated[Path | None, typer.Option("--bench", help="The bench file to stand in for.")] = None,
     cell: Annotated[Path | None, typer.Option("--cell", help="The cell that is connected.")] = None,
     channel: Annotated[str | None, typer.Option(help="The channel that holds the cell.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every simulated noise.")] = 1,
+    seed: SEED = 1,
     write_bench: Annotated[
         Path | None, typer.Option(help="Where to write the standing bench's own bench file.")
     ] = None,
@@ -70,10 +71,10 @@ async def _standing_bench(bench_path: Path, cell_path: Path, channel: str | None
     from bench.config import load_bench, load_cell
     from bench.config.bench_file import standing_bench
     from bench.samples import write_atomically
-    from bench.simulated import only_channel, scene_spec, standing_scene
+    from bench.simulated import scene_spec, standing_scene
 
     bench, cell = load_bench(bench_path), load_cell(cell_path)
-    spec = scene_spec(bench, cell, channel=channel or only_channel(bench), mass_kg=cell.mass_kg, seed=seed)
+    spec = scene_spec(bench, cell, channel=bench.chosen_channel(channel), mass_kg=cell.mass_kg, seed=seed)
     async with standing_scene(spec) as urls:
         write_atomically(target, standing_bench(bench, urls).encode())
         for device, url in urls.items():

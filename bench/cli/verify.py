@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import JSON, RUN
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,13 +15,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The bundle: a run's folder, anywhere.")],
-    as_json: Annotated[bool, typer.Option("--json", help="End stdout with one JSON object.")] = False,
+    run: RUN,
+    as_json: JSON = False,
 ) -> None:
     """Check every file, both log chains and the seal. 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
     with told(as_json=as_json):
-        from bench.results import verify_result
-        from bench.verify import verify
+        from bench.verify import verify, verify_result
 
         result = verify_result(verify(run))
         if as_json:

@@ -13,19 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.observing import Message, Observation, Progress, StepEnded, StepStarted
+from bench.printed import between, duration, number
+from bench.report.words import VERDICTS
 from sequences.language import Repeat, RepeatUntilStable, Step
+from sequences.tree import numbered
 
 if TYPE_CHECKING:
     from bench.results import RunResult
     from bench.run import Prepared
 
-VERDICTS = {
-    "pass": ("PASS", "合格", "bold green"),
-    "fail": ("FAIL", "不合格", "bold red"),
-    "error": ("ERROR", "设备错误", "bold yellow"),
-    "aborted": ("ABORTED", "已中止", "bold yellow"),
-    "inconclusive": ("INCONCLUSIVE", "无结论", "bold yellow"),
-}
+STYLES = {"pass": "bold green", "fail": "bold red"}
+#: How every verdict is shown that says nothing against the sample and nothing for it.
+UNDECIDED = "bold yellow"
 
 
 @dataclass
@@ -40,18 +39,24 @@ class Node:
     note: Text | None = None
 
 
-def tree_of(steps: tuple[Step, ...], above: tuple[int, ...] = ()) -> list[Node]:
+def tree_of(steps: tuple[Step, ...]) -> list[Node]:
     """The sequence's steps, top down, each repeat before its steps."""
-    nodes: list[Node] = []
-    for number, step in enumerate(steps, 1):
-        key = (*above, number)
-        title = step.title.en if step.title is not None else step.id or step.kind.replace("_", " ")
-        if isinstance(step, Repeat | RepeatUntilStable):
-            at_most = step.count if isinstance(step, Repeat) else step.at_most
-            nodes += [Node(key, title, at_most), *tree_of(step.steps, key)]
-        else:
-            nodes.append(Node(key, title))
-    return nodes
+    return [Node(number, _title(step), _at_most(step)) for number, step in numbered(steps)]
+
+
+def _title(step: Step) -> str:
+    return step.title.en if step.title is not None else step.id or step.kind.replace("_", " ")
+
+
+def _at_most(step: Step) -> int | None:
+    """The turns of a repeat."""
+    match step:
+        case Repeat():
+            return step.count
+        case RepeatUntilStable():
+            return step.at_most
+        case _:
+            return None
 
 
 class RunView:
@@ -70,7 +75,7 @@ class RunView:
         console.print(f"[bold]{plan.sequence.title.en}[/bold]  {plan.sequence.title.zh}")
         console.print(
             f"{plan.cell.title} on bench {plan.bench.name}, channel {plan.channel.name}, "
-            f"{self._prepared.mode.upper()}; about {_duration(plan.estimate_s)} of test time"
+            f"{self._prepared.mode.upper()}; about {duration(plan.estimate_s)} of test time"
         )
         for warning in plan.warnings:
             console.print(Text.assemble(("warning", "yellow"), f": {warning}"), soft_wrap=not console.is_terminal)
@@ -115,9 +120,9 @@ class RunView:
 
     def _end(self, step: StepEnded) -> None:
         node = self._nodes[self._active]
-        node.note = Text(f"{_duration(step.duration_s)}, {step.reason}", style="dim")
+        node.note = Text(f"{duration(step.duration_s)}, {step.reason}", style="dim")
         for name, value in step.results.items():
-            node.note.append(f"   {name} {value:.5g}", style="cyan")
+            node.note.append(f"   {name} {number(value)}", style="cyan")
         if self._live is None:
             self._console.print(Text.assemble(f"{step.path:<8} {node.title}  ", node.note), soft_wrap=True)
 
@@ -135,8 +140,8 @@ class RunView:
     def _line(self, node: Node) -> Text:
         active = node.key == self._active[: len(node.key)]
         mark = ">" if active else "+" if node.begun or node.turn else " "
-        number = ".".join(map(str, node.key))
-        line = Text(f"{mark} {'  ' * (len(node.key) - 1)}{number:<6} {node.title}", no_wrap=True, overflow="ellipsis")
+        place = ".".join(map(str, node.key))
+        line = Text(f"{mark} {'  ' * (len(node.key) - 1)}{place:<6} {node.title}", no_wrap=True, overflow="ellipsis")
         line.stylize("bold" if active else "" if node.begun or node.turn else "dim")
         if node.turn:
             line.append(f"  turn {node.turn} of at most {node.at_most}", style="not bold")
@@ -150,13 +155,12 @@ class RunView:
 def _values(now: Progress, estimate_s: float) -> Table:
     grid = Table.grid(padding=(0, 3))
     grid.add_row(
-        f"[bold]{_number(now.voltage_v, 2)} V[/bold]",
-        f"[bold]{_number(now.current_a, 2)} A[/bold]",
-        f"cell {_number(now.temperature_c, 1)} degC",
-        f"air {_number(now.ambient_c, 1)} degC",
-        f"step {_duration(now.step_s)}"
-        + (f", {_duration(now.remaining_s)} left" if now.remaining_s is not None else ""),
-        f"test {_duration(now.test_s)} of about {_duration(estimate_s)}",
+        f"[bold]{_steady(now.voltage_v, 2)} V[/bold]",
+        f"[bold]{_steady(now.current_a, 2)} A[/bold]",
+        f"cell {_steady(now.temperature_c, 1)} degC",
+        f"air {_steady(now.ambient_c, 1)} degC",
+        f"step {_clock(now.step_s)}" + (f", {_clock(now.remaining_s)} left" if now.remaining_s is not None else ""),
+        f"test {_clock(now.test_s)} of about {_clock(estimate_s)}",
     )
     return grid
 
@@ -167,13 +171,13 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
         console.print("[bold]SIMULATED[/bold] - nothing below was measured on hardware")
     console.print(_criteria(result))
     console.print(_results(result, prepared))
-    word, chinese, style = VERDICTS[result.verdict]
-    console.print(Text.assemble((f"{word} {chinese}", style), f"   {_ended(result)}"))
+    verdict = Text(" ".join(VERDICTS[result.verdict]), style=STYLES.get(result.verdict, UNDECIDED))
+    console.print(Text.assemble(verdict, f"   {_ended(result)}"))
     for fault in result.faults:
         console.print(Text(f"{fault.where}: {fault.error}\n    fix: {fault.fix}"), soft_wrap=True)
     factor = result.test_s / result.wall_s if result.wall_s > 0 else 0.0
     console.print(
-        f"{_duration(result.test_s)} of test time in {result.wall_s:.1f} s of wall time ({factor:,.0f} times real time)"
+        f"{duration(result.test_s)} of test time in {result.wall_s:.1f} s of wall time ({factor:,.0f} times real time)"
     )
     console.print(f"bundle  {result.bundle}", soft_wrap=True, markup=False)
     console.print(f"report  {result.bundle}/report.html", soft_wrap=True, markup=False)
@@ -182,15 +186,14 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
 def _criteria(result: RunResult) -> Table:
     table = Table("criterion", "kind", "value", "limit", "source", "grade", "verdict", title_justify="left")
     for row in result.criteria:
-        style = VERDICTS[row.verdict][2]
         table.add_row(
             row.title,
             row.kind,
-            f"{_number(row.value, 5, significant=True)} {row.unit}",
-            _limit(row.limit.at_least, row.limit.at_most),
+            f"{number(row.value)} {row.unit}",
+            between(row.limit.at_least, row.limit.at_most),
             f"{row.source} {row.clause or ''}",
             "UNVERIFIED" if row.grade == "U" else row.grade,
-            Text(row.verdict, style=style),
+            Text(row.verdict, style=STYLES.get(row.verdict, UNDECIDED)),
         )
     return table
 
@@ -202,9 +205,9 @@ def _results(result: RunResult, prepared: Prepared) -> Table:
         claimed = prepared.plan.cell.claimed_energy_density_wh_kg if name == "energy_density_wh_kg" else None
         table.add_row(
             name,
-            f"{value.value:.5g} {value.unit}",
-            f"{truth[name].value:.5g} {value.unit}" if name in truth else "-",
-            f"{claimed:.5g} {value.unit}" if claimed is not None else "",
+            f"{number(value.value)} {value.unit}",
+            f"{number(truth[name].value)} {value.unit}" if name in truth else "—",
+            f"{number(claimed)} {value.unit}" if claimed is not None else "",
         )
     return table
 
@@ -217,27 +220,17 @@ def _ended(result: RunResult) -> str:
     if ended.device:
         parts.append(f"on {ended.device}")
     if ended.value is not None and ended.limit is not None:
-        parts.append(f"({ended.value:.4g}, limit {ended.limit:.4g})")
+        parts.append(f"({number(ended.value)}, limit {number(ended.limit)})")
     return " ".join(parts)
 
 
-def _limit(low: float | None, high: float | None) -> str:
-    if low is not None and high is not None:
-        return f"{low:.5g} .. {high:.5g}"
-    if low is not None:
-        return f">= {low:.5g}"
-    return f"<= {high:.5g}" if high is not None else "-"
+def _steady(value: float | None, decimals: int) -> str:
+    """A live value with fixed decimals, so that the line does not jump."""
+    return "—" if value is None else f"{value:.{decimals}f}"
 
 
-def _number(value: float | None, digits: int, *, significant: bool = False) -> str:
-    if value is None:
-        return "-"
-    if significant:
-        return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
-    return f"{value:.{digits}f}"
-
-
-def _duration(seconds: float) -> str:
+def _clock(seconds: float) -> str:
+    """A time that is seen to pass, seconds and all: 12:03:45."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

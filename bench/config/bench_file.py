@@ -22,7 +22,7 @@ from bench.config.quantities import (
     quantity,
     refuse,
 )
-from drivers import Dimension
+from drivers import ConfigError, Dimension, Fault
 from drivers.wires.opening import UrlError, parse_url, wire_key
 
 KIND, VERSION = "bench", 1
@@ -172,6 +172,17 @@ class BenchFile(Document):
     limits: Limits = Field(description="a table [limits]")
     calibration: dict[PointRef, Calibration] = Field(default_factory=dict)
     simulation: Simulation = Field(default_factory=Simulation)
+
+    def chosen_channel(self, wanted: str | None) -> str:
+        """The channel of that name; without one, the only channel of the bench. Raises ConfigError."""
+        if wanted is None and len(self.channels) == 1:
+            return next(iter(self.channels))
+        if wanted is not None and wanted in self.channels:
+            return wanted
+        error = "the bench has several channels and none was chosen"
+        if wanted is not None:
+            error = f"the bench has no channel {wanted!r}"
+        raise ConfigError([Fault(error, "--channel", f"choose one of {', '.join(self.channels)}")])
 
 
 def load_bench(path: str | Path) -> BenchFile:

@@ -13,10 +13,13 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, Template
 
+from bench import record
+from bench.printed import duration, number
 from bench.record import Record
 from bench.report import gather, words
 from bench.report.figures import discharge_curves, legend_of, time_plots
-from bench.report.scales import duration, number
+from bench.report.marked_events import MARKED, said
+from bench.report.step_table import steps_of, table_of
 from drivers.errors import RecordError
 
 __all__ = ["render"]
@@ -27,7 +30,7 @@ MOST_EVENTS = 60
 
 def render(folder: Path) -> str:
     """The report of a bundle, closed or interrupted. Raises RecordError if the folder's record cannot be read."""
-    kept = gather.open_record(folder)
+    kept = record.load(folder)
     try:
         files = gather.read_files(kept)
         return _template().render(_context(kept, files))
@@ -40,11 +43,11 @@ def render(folder: Path) -> str:
 
 
 def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
-    found = gather.steps(kept)
+    found = steps_of(kept)
     clauses = gather.clause_rows(kept, files)
     result = files.result
     verdict = str(result.get("verdict") or "none")
-    marked = [event for event in kept.events if event.kind in gather.MARKED]
+    marked = [event for event in kept.events if event.kind in MARKED]
     return {
         "record": kept,
         "header": kept.header,
@@ -66,14 +69,14 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "entries": gather.entries(kept, files),
         "devices": gather.devices(kept, files),
         "calibrations": gather.calibrations(files),
-        "steps": gather.table_of(found),
+        "steps": table_of(found),
         "plots": [(plot, svg, legend_of(plot)) for plot, svg in time_plots(kept, found, marked)],
         "discharges": discharge_curves(kept, found),
         "events": [
             {
                 "at": duration(event.mono_s - kept.start_s),
-                "sign": gather.MARKED[event.kind][0],
-                "text": gather.said(event),
+                "sign": MARKED[event.kind][0],
+                "text": said(event),
             }
             for event in marked[:MOST_EVENTS]
         ],

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from bench.record import Event, Record
-from bench.report import gather
-from bench.report.gather import Step
+from bench.report.marked_events import MARKED, said
 from bench.report.plots import Band, Curve, Mark, Plot, against, against_time
 from bench.report.scales import Points
+from bench.report.step_table import Step, step_capacity
 
 #: Steps that are drawn as bands, and the marks that would only repeat them.
 BANDED = frozenset({"charge", "discharge", "rest", "soak", "chamber", "measure"})
@@ -26,8 +26,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     rows = kept.rows
     bands = [Band(it.begin_s, it.end_s, it.kind, f"{it.index} {it.name}") for it in steps if it.kind in BANDED]
     marks = [
-        Mark(it.mono_s - kept.start_s, gather.MARKED[it.kind][0], gather.said(it), gather.MARKED[it.kind][2])
-        for it in marked[:MOST_MARKS]
+        Mark(it.mono_s - kept.start_s, MARKED[it.kind][0], said(it), MARKED[it.kind][2]) for it in marked[:MOST_MARKS]
     ]
     surfaces = sorted(role for role in rows.roles if role.startswith("surface_"))
     temperatures = [
@@ -36,7 +35,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     ]
     if "ambient" in rows.roles:
         temperatures.append(Curve("ambient · 环境", rows.role("ambient"), 2))
-    charging, discharging = gather.step_capacity(kept, steps)
+    charging, discharging = step_capacity(kept, steps)
     # before the first step and after the last the contactor is open: the terminal's voltage is not the cell's
     begin_s, end_s = (steps[0].begin_s, steps[-1].end_s) if steps else (0.0, math.inf)
     volts = [it if begin_s <= t <= end_s else None for t, it in zip(t_s, rows.role("voltage"), strict=True)]
@@ -83,7 +82,7 @@ def legend_of(plot: Plot) -> list[tuple[int, str]]:
 
 def discharge_curves(kept: Record, steps: Sequence[Step]) -> dict[str, object] | None:
     """Voltage against capacity of the discharges, the last few of them; None if there was none."""
-    _, discharging = gather.step_capacity(kept, steps)
+    _, discharging = step_capacity(kept, steps)
     voltage_v = kept.rows.role("voltage")
     curves: dict[int, Points] = {
         step.index: [] for step in steps if step.kind == "discharge" and step.charge_ah < -LEAST_AH

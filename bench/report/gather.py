@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,32 +16,11 @@ from typing import Any
 
 import yaml
 
-from bench import bdf, record
-from bench.record import Event, Record
-from bench.report.scales import duration, number
+from bench.printed import between, number
+from bench.record import Record
 from drivers.units import BASE, UnitError, parse_quantity
 
 _ENTRY = re.compile(r"\bentry\.(\w+)")
-
-
-#: Steps in which charge is moved on purpose; in the others only the noise of the current adds up.
-ENERGETIC = frozenset({"charge", "discharge"})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step that ran. Times are test time; ``charge_ah`` and ``energy_wh`` are signed, charge positive."""
-
-    index: int
-    path: str
-    kind: str
-    name: str
-    phase: str
-    begin_s: float
-    end_s: float
-    why: str
-    charge_ah: float
-    energy_wh: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,70 +61,6 @@ def _yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name}: {error}") from error
     return value if isinstance(value, dict) else {}
-
-
-def steps(kept: Record) -> list[Step]:
-    """The steps in the order in which they ran. One that was cut short ends where the next event says so."""
-    ended = {event.data.get("step"): event for event in kept.of("step_ended")}
-    begun = list(kept.of("step_started"))
-    cut = next(kept.of("trip", "ending", "safe_state_begun", "log_closed"), None)
-    moved = _moved_by_step(kept)
-    found: list[Step] = []
-    for event in begun:
-        index = int(event.data.get("step", 0))
-        end = ended.get(index) or cut or kept.events[-1]
-        kind = str(event.data.get("step_kind", ""))
-        charge_ah, energy_wh = moved.get(index, (0.0, 0.0))
-        found.append(
-            Step(
-                index=index,
-                path=str(event.data.get("path", "")),
-                kind=kind,
-                name=str(event.data.get("id") or kind),
-                phase=str(event.data.get("phase", "")),
-                begin_s=event.mono_s - kept.start_s,
-                end_s=end.mono_s - kept.start_s,
-                why=str(end.data.get("why") or ("cut short" if index not in ended else "")),
-                charge_ah=charge_ah,
-                energy_wh=energy_wh,
-            )
-        )
-    return found
-
-
-def _owners(kept: Record) -> list[int]:
-    """The step that each span between two rows belongs to, by the span's later row: the one whose current flows."""
-    current_a = [abs(value or 0.0) for value in kept.rows.role("current")]
-    found = kept.rows.steps
-    return [found[at - 1] if at and current_a[at - 1] > current_a[at] else found[at] for at in range(len(found))]
-
-
-def _moved_by_step(kept: Record) -> dict[int, tuple[float, float]]:
-    """Net charge and energy of each step, from the stored rows."""
-    table = bdf.columns(kept)
-    moved: dict[int, tuple[float, float]] = {}
-    before = (0.0, 0.0)
-    for step, ah, wh in zip(_owners(kept), table["Net Capacity / Ah"], table["Net Energy / Wh"], strict=True):
-        now = (float(ah or 0.0), float(wh or 0.0))
-        so_far = moved.get(step, (0.0, 0.0))
-        moved[step] = (so_far[0] + now[0] - before[0], so_far[1] + now[1] - before[1])
-        before = now
-    return moved
-
-
-def step_capacity(kept: Record, found: Sequence[Step]) -> tuple[list[float | None], list[float | None]]:
-    """Charge moved so far within each charge (first) and each discharge (second), >= 0; None elsewhere."""
-    kinds = {step.index: step.kind for step in found}
-    charging: list[float | None] = []
-    discharging: list[float | None] = []
-    gone, before, last = 0.0, 0.0, None
-    for step, net in zip(_owners(kept), bdf.columns(kept)["Net Capacity / Ah"], strict=True):
-        now = float(net or 0.0)
-        gone = (gone if step == last else 0.0) + now - before
-        before, last = now, step
-        charging.append(max(gone, 0.0) if kinds.get(step) == "charge" else None)
-        discharging.append(max(-gone, 0.0) if kinds.get(step) == "discharge" else None)
-    return charging, discharging
 
 
 def entered_by(kept: Record) -> dict[str, str]:
@@ -193,17 +108,10 @@ def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
     for row in files.result.get("criteria") or ():
         asked = _ENTRY.findall(str(written.get(row["id"], {}).get("value", "")))
         by = row.get("by") or next((entries[name] for name in asked if name in entries), None)
-        rows.append({**row, "by": by, "limit_text": _limit(row.get("limit") or {}), "value_text": _value(row)})
+        limit = row.get("limit") or {}
+        limits = between(limit.get("at_least"), limit.get("at_most"))
+        rows.append({**row, "by": by, "limit_text": limits, "value_text": _value(row)})
     return sorted(rows, key=lambda row: row["kind"] != "requirement")
-
-
-def _limit(limit: Mapping[str, Any]) -> str:
-    low, high = limit.get("at_least"), limit.get("at_most")
-    if low is not None and high is not None:
-        return f"{number(low)} … {number(high)}"
-    if low is not None:
-        return f"≥ {number(low)}"
-    return f"≤ {number(high)}" if high is not None else "—"
 
 
 def _value(row: Mapping[str, Any]) -> str:
@@ -320,64 +228,9 @@ def calibrations(files: Files) -> list[dict[str, Any]]:
     return rows
 
 
-def parameters(files: Files) -> list[dict[str, Any]]:
-    """The sequence's parameters as bound, a changed one marked."""
-    given = files.plan.get("parameters") or {}
-    if isinstance(given, Mapping):
-        given = [{"name": name, **(it if isinstance(it, dict) else {"text": it})} for name, it in given.items()]
-    return [
-        {
-            "name": it.get("name", ""),
-            "text": it.get("text") or f"{number(it.get('value'))} {it.get('unit', '')}".strip(),
-            "overridden": bool(it.get("overridden")),
-        }
-        for it in given
-    ]
-
-
-#: Events worth a mark in the plots and a line in the list: sign, words, whether it is bad news.
-MARKED: dict[str, tuple[str, str, bool]] = {
-    "preflight_passed": ("P", "preflight passed", False),
-    "trip": ("✕", "guard trip", True),
-    "reading_lost": ("!", "readings lost", True),
-    "reading_recovered": ("r", "readings back", False),
-    "quality": ("q", "quality of a reading changed", True),
-    "safe_state_begun": ("S", "safe state begun", False),
-    "safe_state_failed": ("✕", "safe state not confirmed", True),
-    "safe_state": ("S", "safe state", False),
-    "answered": ("A", "answered", False),
-    "unanswered": ("!", "not answered", True),
-    "turn_started": ("↻", "turn", False),
-    "ending": ("E", "end", False),
-    "reopened": ("!", "record reopened", True),
-    "forced_jumps": ("!", "forced jumps of the virtual clock", True),
-}
-
-
-def said(event: Event) -> str:
-    """One event in one line."""
-    words = MARKED[event.kind][1]
-    data = {key: value for key, value in event.data.items() if value not in (None, "", [], {}) and key != "readings"}
-    match event.kind:
-        case "safe_state":
-            return f"{words}: {'confirmed' if data.get('confirmed') else 'NOT CONFIRMED'}"
-        case "turn_started":
-            return f"turn {data.get('turn')} of {data.get('id')}"
-        case "answered":
-            values = ", ".join(f"{name} = {_said(value)}" for name, value in (data.get("values") or {}).items())
-            return f"answered by {data.get('by')}" + (f": {values}" if values else "")
-        case "preflight_passed":
-            return f"{words}, OCV {number(data.get('ocv_v'), 4)} V"
-        case "trip" | "ending":
-            parts = [str(data.get("cause", "")), str(data.get("rule", "")), str(data.get("device", ""))]
-            numbers = [f"{key} {_said(data[key])}" for key in ("value", "limit") if key in data]
-            return f"{words}: " + ", ".join([part for part in parts if part] + numbers).replace("_", " ")
-        case _:
-            return f"{words}: " + ", ".join(f"{key} {_said(value)}" for key, value in data.items())
-
-
-def _said(value: Any) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+def parameters(files: Files) -> list[Mapping[str, Any]]:
+    """The sequence's parameters as bound: ``name``, ``text``, and ``overridden`` for a changed one."""
+    return list(files.plan.get("parameters") or ())
 
 
 def utc(seconds: float) -> str:
@@ -387,27 +240,3 @@ def utc(seconds: float) -> str:
 def safe_state(kept: Record) -> Mapping[str, Any] | None:
     """What the last safe state event says; None if there was none."""
     return next((event.data for event in reversed(list(kept.of("safe_state")))), None)
-
-
-def open_record(folder: Path) -> Record:
-    """The record behind a report. Raises RecordError."""
-    return record.load(folder)
-
-
-def table_of(found: Sequence[Step]) -> list[dict[str, Any]]:
-    """The step table, ready to print."""
-    return [
-        {
-            "index": step.index,
-            "path": step.path,
-            "name": step.name.replace("_", " "),
-            "kind": step.kind,
-            "phase": step.phase,
-            "at": duration(step.begin_s),
-            "took": duration(step.end_s - step.begin_s),
-            "ah": number(round(step.charge_ah, 4)) if step.kind in ENERGETIC else "",
-            "wh": number(round(step.energy_wh, 4)) if step.kind in ENERGETIC else "",
-            "why": step.why.replace("_", " "),
-        }
-        for step in found
-    ]

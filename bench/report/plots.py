@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from bench.report.scales import Points, number, padded, runs, thinned, ticks, time_unit
+from bench.printed import number
+from bench.report.scales import Points, padded, runs, thinned, ticks, time_unit
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 64, 14, 22, 40
 #: A curve is drawn with at most so many points.

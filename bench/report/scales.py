@@ -1,4 +1,4 @@
-"""The arithmetic of a plot: round ticks, fewer points without losing a peak, numbers and durations as people read."""
+"""The arithmetic of a plot: round ticks, fewer points without losing a peak, open gaps."""
 
 from __future__ import annotations
 
@@ -69,28 +69,3 @@ def _outline(bucket: Points) -> Points:
     marks.add(min(range(len(bucket)), key=lambda at: bucket[at][1]))
     marks.add(max(range(len(bucket)), key=lambda at: bucket[at][1]))
     return [bucket[at] for at in sorted(marks)]
-
-
-def number(value: float | None, digits: int = 5) -> str:
-    """A number to so many significant digits, without an exponent where it can be read without one."""
-    if value is None:
-        return "—"
-    if value == 0.0 or not math.isfinite(value):
-        return f"{value:g}"
-    magnitude = math.floor(math.log10(abs(value)))
-    if not -4 <= magnitude < 9:
-        return f"{value:.{digits - 1}e}"
-    text = f"{value:.{max(digits - 1 - magnitude, 0)}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
-
-
-def duration(seconds: float | None) -> str:
-    """3 h 02 min, 4 min 10 s, 12.5 s."""
-    if seconds is None:
-        return "—"
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    if whole >= 60:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{seconds:.1f} s"

@@ -273,28 +273,27 @@ class Psb10000:
         return f"{voltage_v:.2f}V,{current_a:.2f}A,{round(voltage_v * current_a)}W"
 
     def _actions(self) -> dict[str, Action]:
-        say: Callable[[Callable[[], str]], Action] = lambda what: lambda _: what()  # noqa: E731
         top_v, top_a, top_w = (SET_SPAN * top for top in (self._nominal_v, self._nominal_a, self._nominal_w))
         return {
-            "*IDN?": say(lambda: self._identity),
+            "*IDN?": _say(lambda: self._identity),
             "*RST": self._reset,
             "*CLS": self._clear,
-            "SYSTem:ERRor[:NEXT]?": say(self.errors.next),
-            "SYSTem:ERRor:ALL?": say(self.errors.all),
+            "SYSTem:ERRor[:NEXT]?": _say(self.errors.next),
+            "SYSTem:ERRor:ALL?": _say(self.errors.all),
             "SYSTem:LOCK[:STATe]": self._lock,
-            "SYSTem:LOCK:OWNer?": say(lambda: "REMOTE" if self.remote else "NONE"),
+            "SYSTem:LOCK:OWNer?": _say(lambda: "REMOTE" if self.remote else "NONE"),
             "SYSTem:CONFig:MODE": self._choose_mode,
-            "SYSTem:CONFig:MODE?": say(lambda: self._mode),
-            "SYSTem:NOMinal:VOLTage?": say(lambda: _text(self._nominal_v, VOLT)),
-            "SYSTem:NOMinal:CURRent?": say(lambda: _text(self._nominal_a, AMP)),
-            "SYSTem:NOMinal:POWer?": say(lambda: _text(self._nominal_w, WATT)),
+            "SYSTem:CONFig:MODE?": _say(lambda: self._mode),
+            "SYSTem:NOMinal:VOLTage?": _say(lambda: _text(self._nominal_v, VOLT)),
+            "SYSTem:NOMinal:CURRent?": _say(lambda: _text(self._nominal_a, AMP)),
+            "SYSTem:NOMinal:POWer?": _say(lambda: _text(self._nominal_w, WATT)),
             "SYSTem:COMMunicate:MONitoring:TIMeout": self._monitor_time,
-            "SYSTem:COMMunicate:MONitoring:TIMeout?": say(lambda: f"{self._watchdog.timeout_s:.0f}"),
+            "SYSTem:COMMunicate:MONitoring:TIMeout?": _say(lambda: f"{self._watchdog.timeout_s:.0f}"),
             "SYSTem:COMMunicate:MONitoring:ACTion": self._monitor,
-            "SYSTem:COMMunicate:MONitoring:ACTion?": say(lambda: "ON" if self._monitoring else "OFF"),
+            "SYSTem:COMMunicate:MONitoring:ACTion?": _say(lambda: "ON" if self._monitoring else "OFF"),
             "POWer:STAGe:AFTer:REMote": self._after_remote,
-            "POWer:STAGe:AFTer:REMote?": say(lambda: "OFF" if self._off_after_remote else "AUTO"),
-            "STATus:QUEStionable:CONDition?": say(lambda: str(self.alarms)),
+            "POWer:STAGe:AFTer:REMote?": _say(lambda: "OFF" if self._off_after_remote else "AUTO"),
+            "STATus:QUEStionable:CONDition?": _say(lambda: str(self.alarms)),
             **self._value("[SOURce:]VOLTage[:LEVel]", "_set_v", VOLT, top_v),
             **self._value("[SOURce:]CURRent[:LEVel]", "_source_a", AMP, top_a),
             **self._value("[SOURce:]POWer[:LEVel]", "_source_w", WATT, top_w),
@@ -304,12 +303,17 @@ class Psb10000:
             **self._value("[SOURce:]CURRent:PROTection[:LEVel]", "_ocp_a", AMP, PROTECTION_SPAN * self._nominal_a),
             **self._value("SINK:CURRent:PROTection[:LEVel]", "_sink_ocp_a", AMP, PROTECTION_SPAN * self._nominal_a),
             "OUTPut[:STATe]": self._output,
-            "OUTPut[:STATe]?": say(lambda: "ON" if self._on else "OFF"),
-            "MEASure[:SCALar]:VOLTage[:DC]?": say(lambda: _text(self.measure()[0], VOLT)),
-            "MEASure[:SCALar]:CURRent[:DC]?": say(lambda: _text(self.measure()[1], AMP)),
+            "OUTPut[:STATe]?": _say(lambda: "ON" if self._on else "OFF"),
+            "MEASure[:SCALar]:VOLTage[:DC]?": _say(lambda: _text(self.measure()[0], VOLT)),
+            "MEASure[:SCALar]:CURRent[:DC]?": _say(lambda: _text(self.measure()[1], AMP)),
             "MEASure[:SCALar]:POWer[:DC]?": lambda _: self._measure_all("").rpartition(",")[2],
             "MEASure[:SCALar]:ARRay?": self._measure_all,
         }
+
+
+def _say(what: Callable[[], str]) -> Action:
+    """The action of a query without arguments."""
+    return lambda _: what()
 
 
 SIMULATOR = SimulatorModel(name="ea-psb10000", schemes=("tcp", "visa", "serial"), create=Psb10000)

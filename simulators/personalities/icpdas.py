@@ -17,9 +17,8 @@ What no public source says, and what is done here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from simulators.faults import Faults
 from simulators.models import Reply, Timers
@@ -220,46 +219,9 @@ class Module:
             self.writes[first + at](value)
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """One type code: what full scale means in the two's complement format, and the step of the engineering one."""
-
-    low: float
-    high: float
-    full_scale: float
-    step: float
-
-    def word(self, value: float, data_format: int) -> int:
-        """The register's value, signed; 7FFF above the range and 8000 below it, in either format."""
-        if value > self.high:
-            return 0x7FFF
-        if value < self.low:
-            return -0x8000
-        scaled = value / self.step if data_format == ENGINEERING else value / self.full_scale * 0x7FFF
-        return max(-0x8000, min(0x7FFF, round(scaled)))
-
-
-def analog_inputs(module: Module, count: int, value: Callable[[int], float], ranges: Mapping[int, Range]) -> Cell:
-    """Give a module ``count`` inputs of one type code each (40487), with channels that can be disabled (40490).
-
-    A disabled channel reads 0 (ASSUMED). Returns the type code's cell, which starts at the first of ``ranges``.
-    """
-    code = Cell(next(iter(ranges)))
-    enabled = Cell((1 << count) - 1, most=(1 << count) - 1)
-
-    def choose(new: int) -> None:
-        if new not in ranges:
-            raise ModbusError(ILLEGAL_VALUE)
-        code.value = new
-
-    def read(channel: int) -> int:
-        if not enabled.value >> channel & 1:
-            return 0
-        return ranges[code.value].word(value(channel), module.format.value)
-
-    for channel in range(count):
-        module.reads[30001 + channel] = module.reads[40001 + channel] = partial(read, channel)
-    module.reads[40487] = code.read
-    module.writes[40487] = choose
-    module.hold(40490, enabled)
-    return code
+def number_of(point: str, kind: str, count: int) -> int:
+    """The number of a point by its name: 3 for ``ai3``. Raises ValueError where a module has no such point."""
+    digits = point.removeprefix(kind)
+    if digits == point or not digits.isdigit() or int(digits) >= count:
+        raise ValueError(f"the points are {kind}0 to {kind}{count - 1}, not {point!r}")
+    return int(digits)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simulators.models import Reply, SimulatorModel, Timers
-from simulators.personalities.icpdas import Cell, Module
+from simulators.personalities.icpdas import Cell, Module, number_of
 from simulators.spec import DeviceSpec, Signal
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class M7002:
         self._coils: list[Signal | None] = [None] * OUTPUTS
         for point, signal in spec.points.items():
             if point[:2] == "do":
-                self._coils[_channel(point, "do", OUTPUTS)] = signal
+                self._coils[number_of(point, "do", OUTPUTS)] = signal
             else:
-                self._inputs[_channel(point, "di", INPUTS)] = partial(plant.signal, signal)
+                self._inputs[number_of(point, "di", INPUTS)] = partial(plant.signal, signal)
         self.outputs = [0] * OUTPUTS
         self.safe = [Cell(0, most=1) for _ in range(OUTPUTS)]
         for at in range(OUTPUTS):
@@ -60,7 +60,7 @@ class M7002:
 
     def force(self, point: str, *, on: bool) -> None:
         """The input shows this whatever is wired to it."""
-        _channel(point, "di", INPUTS)
+        number_of(point, "di", INPUTS)
         self._forced[point] = int(on)
 
     def mend(self, point: str) -> None:
@@ -90,12 +90,6 @@ class M7002:
         self._plant.advance(self.module.timers.time())
         for at, safe in enumerate(self.safe):
             self._drive(at, safe.value)
-
-
-def _channel(point: str, kind: str, count: int) -> int:
-    if point[:2] != kind or not point[2:].isdigit() or int(point[2:]) >= count:
-        raise ValueError(f"an M-7002 has the points di0 to di{INPUTS - 1} and do0 to do{OUTPUTS - 1}, not {point!r}")
-    return int(point[2:])
 
 
 SIMULATOR = SimulatorModel(name="icpdas-m-7002", schemes=("modbus-rtu", "modbus-tcp"), create=M7002)

@@ -7,20 +7,19 @@ detection and the same map (ICP DAS FAQ-030; the plain M-7018 does not notice).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 from simulators.models import Reply, SimulatorModel, Timers
-from simulators.personalities.icpdas import Cell, Module, Range, analog_inputs
+from simulators.personalities.icpdas import Cell, Module
+from simulators.personalities.icpdas_analog import AnalogInputs, Range
 from simulators.personalities.noise import noise, sensor
 from simulators.spec import DeviceSpec
 
 if TYPE_CHECKING:
     from simulators.plant.plant import Plant
 
-INPUTS = 8
 NOISE_K = 0.05
 #: The cold junction sits in the cabinet; 40129/30129 gives it in 0.01 degC (ASSUMED 28 degC).
 COLD_JUNCTION_C = 28.0
@@ -41,14 +40,14 @@ class M7018:
     def __init__(self, spec: DeviceSpec, plant: Plant, seed: int, timers: Timers) -> None:
         self.module = Module(spec, timers, number=7018, expired=lambda: None)
         self.module.before(plant.advance)
-        self.type_code: Cell = analog_inputs(self.module, INPUTS, self._value, RANGES)
         self.module.reads[30129] = self.module.reads[40129] = lambda: round(COLD_JUNCTION_C * 100)
         self.module.hold(268, Cell(1, most=1))
-        self._wired: list[Callable[[], float] | None] = [None] * INPUTS
-        self._forced: dict[str, float] = {}
-        for point, signal in spec.points.items():
-            add = noise(seed, spec.name, point, NOISE_K)
-            self._wired[_channel(point)] = sensor(partial(plant.signal, signal), add)
+        wired = {
+            point: sensor(partial(plant.signal, signal), noise(seed, spec.name, point, NOISE_K))
+            for point, signal in spec.points.items()
+        }
+        inputs = AnalogInputs(self.module, wired, RANGES, unwired=inf)
+        self.type_code, self.force, self.mend = inputs.type_code, inputs.force, inputs.mend
         self.faults = self.module.faults
         self.close = self.module.close
 
@@ -58,27 +57,6 @@ class M7018:
     def open_sensor(self, point: str) -> None:
         """The thermocouple breaks."""
         self.force(point, inf)
-
-    def force(self, point: str, temperature_c: float) -> None:
-        """The input shows this temperature whatever the plant says."""
-        _channel(point)
-        self._forced[point] = temperature_c
-
-    def mend(self, point: str) -> None:
-        """The input shows the plant again."""
-        self._forced.pop(point, None)
-
-    def _value(self, channel: int) -> float:
-        if self._forced and (forced := self._forced.get(f"ai{channel}")) is not None:
-            return forced
-        wired = self._wired[channel]
-        return inf if wired is None else wired()
-
-
-def _channel(point: str) -> int:
-    if point[:2] != "ai" or not point[2:].isdigit() or int(point[2:]) >= INPUTS:
-        raise ValueError(f"an M-7018 has the points ai0 to ai{INPUTS - 1}, not {point!r}")
-    return int(point[2:])
 
 
 SIMULATOR = SimulatorModel(name="icpdas-m-7018", schemes=("modbus-rtu", "modbus-tcp"), create=M7018)

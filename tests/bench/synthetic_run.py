@@ -136,7 +136,9 @@ def record_run(folder: Path, *, turns: int = 1, every_s: float = 10.0, period_s:
     bundle.put(folder, "cell.toml", CELL)
     bundle.put(folder, "sequence.yaml", SEQUENCE)
     bundle.put(folder, "sample.json", {"id": "S-0042", "serial": "=A1", "mass_kg": None})
-    bundle.put(folder, "plan.json", {"warnings": ["psb: 4.2 V lies in the lowest 10 % of its range"], "parameters": {}})
+    warning = "psb: 4.2 V lies in the lowest 10 % of its range"
+    rate = {"name": "rate", "value": CURRENT_A, "unit": "A", "text": "1 I3", "overridden": True}
+    bundle.put(folder, "plan.json", {"warnings": [warning], "parameters": [rate]})
     bundle.put(folder, "environment.json", {"cellbench": "0.1.0", "python": "3.11.2"})
     recorder = Recorder(log, CHANNELS)
     identity = {"maker": "EA", "model": "PSB 10060-170", "serial": "SN123", "firmware": "3.02"}

@@ -90,8 +90,7 @@ def test_two_processes_never_get_one_number(tmp_path: Path) -> None:
 def test_a_held_bench_says_who_holds_it(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     # 2026-11-22T08:00:00Z is 1795334400 s after the epoch.
-    with data.lock(KEYS, start_utc_s=1795334400.0) as lock:
-        lock.name_run("0007-x")
+    with data.lock(KEYS, run="0007-x", start_utc_s=1795334400.0):
         with pytest.raises(BenchHeld) as caught:
             data.lock(["/dev/ttyUSB0"])
         (fault,) = caught.value.faults

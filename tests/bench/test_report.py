@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bundle
-from bench.report import gather, render
-from bench.report.scales import duration, number, padded, runs, thinned, ticks
+from bench import bundle, record
+from bench.report import render
+from bench.report.scales import padded, runs, thinned, ticks
+from bench.report.step_table import steps_of
 from bench.results import CriterionRow, EndedByRow, EndWord, FaultRow, Limit, VerdictWord
 from drivers.errors import RecordError
 from tests.bench.synthetic_run import CHARGE_AH, record_run, result, sealed_run
@@ -102,6 +103,12 @@ def test_the_clause_table_marks_what_is_unverified_and_who_entered_what(page: st
     assert "≥ 54" in text
 
 
+def test_warnings_and_changed_parameters_are_printed(page: str) -> None:
+    text = words_of(page)
+    assert "lies in the lowest 10 % of its range" in text
+    assert "rate 1 I3 CHANGED" in text
+
+
 def test_results_stand_beside_truth_and_claim(page: str) -> None:
     text = words_of(page)
     assert "57.002" in text
@@ -145,7 +152,7 @@ def test_no_curve_has_more_points_than_a_page_can_show(tmp_path: Path) -> None:
 
 def test_steps_carry_the_charge_that_the_cell_gave(tmp_path: Path) -> None:
     record_run(tmp_path / "run", turns=1).close()
-    steps = gather.steps(gather.open_record(tmp_path / "run"))
+    steps = steps_of(record.load(tmp_path / "run"))
     assert [step.kind for step in steps] == ["soak", "discharge", "rest", "charge", "rest"]
     charges = [step.charge_ah for step in steps]
     assert charges == pytest.approx([0.0, -0.95 * CHARGE_AH, 0.0, 0.95 * CHARGE_AH, 0.0], abs=0.02)
@@ -219,28 +226,6 @@ def test_thinning_keeps_every_peak_and_the_order(values: list[float], most: int)
 
 def test_a_gap_in_the_data_is_a_gap_in_the_curve() -> None:
     assert runs([0.0, 1.0, 2.0, 3.0], [1.0, None, 2.0, 3.0]) == [[(0.0, 1.0)], [(2.0, 2.0), (3.0, 3.0)]]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (300.0, "300"),
-        (0.5, "0.5"),
-        (-1.25, "−1.25"),
-        (62.20697, "62.207"),
-        (1e-7, "1.0000e-07"),
-        (31_536_000.0, "31536000"),
-        (0.0, "0"),
-        (None, "—"),
-    ],
-)
-def test_numbers_as_people_read_them(value: float | None, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(12.34, "12.3 s"), (250.0, "4 min 10 s"), (10923.0, "3 h 02 min")])
-def test_durations_as_people_read_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_flat_curve_is_not_blown_up_to_noise() -> None:

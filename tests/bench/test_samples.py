@@ -55,6 +55,8 @@ def test_a_destroyed_sample_never_comes_back(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="destroyed"):
         store.update("C25-0007", state="received")
     assert store.add_run("C25-0007", "0007-nail").runs == ("0007-nail",)
+    again = store.add_run("C25-0007", "0008-nail", actual_capacity_ah=25.1)
+    assert (again.runs, again.actual_capacity_ah) == (("0007-nail", "0008-nail"), 25.1)
     assert store.show("C25-0007").state is SampleState.DESTROYED
 
 

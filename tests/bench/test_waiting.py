@@ -122,7 +122,14 @@ def test_a_full_cell_ends_its_cccv_although_the_set_current_is_never_reached() -
 def test_a_current_that_falls_away_from_the_limit_is_the_instrument_s_doing_and_no_end() -> None:
     view = live()
     taper = WhileRegulated(
-        condition("current <= 3 A", view), view, device="p", current_a=20.0, power_w=5e3, limit_v=4.3, near_v=0.1
+        condition("current <= 3 A", view),
+        view,
+        device="p",
+        direction=1,
+        current_a=20.0,
+        power_w=5e3,
+        limit_v=4.3,
+        near_v=0.1,
     )
     assert ends_at(taper, view, [terminal(t, 3.9, 20.0) for t in range(5)]) is None
     assert ends_at(taper, view, [terminal(5, 3.85, 0.0), terminal(6, 3.9, 20.0), terminal(7, 3.85, 0.0)]) is None
@@ -133,7 +140,14 @@ def test_a_current_that_falls_away_from_the_limit_is_the_instrument_s_doing_and_
 def test_a_current_that_tapers_at_the_limit_is_regulated() -> None:
     view = live()
     taper = WhileRegulated(
-        condition("current <= 3 A", view), view, device="p", current_a=20.0, power_w=5e3, limit_v=4.3, near_v=0.1
+        condition("current <= 3 A", view),
+        view,
+        device="p",
+        direction=1,
+        current_a=20.0,
+        power_w=5e3,
+        limit_v=4.3,
+        near_v=0.1,
     )
     assert ends_at(taper, view, [terminal(t, 4.27, 20.0 - 2 * t) for t in range(12)]) == 9
 

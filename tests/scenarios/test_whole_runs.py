@@ -19,7 +19,7 @@ pytestmark = pytest.mark.scenario
 
 def columns(bundle: str) -> tuple[list[float], list[float]]:
     """Test time and current of the stored rows."""
-    table = list(csv.reader(next(Path(bundle).glob("*.bdf.csv")).open()))
+    table = list(csv.reader(next(Path(bundle).glob("*.bdf.csv")).read_text().splitlines()))
     at_t, at_i = table[0].index("Test Time / s"), table[0].index("Current / A")
     rows = [row for row in table[1:] if row[at_i]]
     return [float(row[at_t]) for row in rows], [float(row[at_i]) for row in rows]

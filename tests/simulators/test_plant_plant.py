@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import exp
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.clock import real_elapsed_s
@@ -54,6 +54,7 @@ def test_the_same_whatever_the_slices(slices: list[float]) -> None:
     assert profile(slices) == pytest.approx(profile([0.9]), rel=1e-9, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0.05, 500.0), min_size=1, max_size=20))
 def test_the_same_whatever_the_slices_at_random(slices: list[float]) -> None:
     results = []

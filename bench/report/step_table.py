@@ -1,0 +1,113 @@
+"""The steps that ran, from a run's record: when each began and ended, why, and the charge that it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import bdf
+from bench.printed import duration, number
+from bench.record import Record
+
+#: Steps in which charge is moved on purpose; in the others only the noise of the current adds up.
+ENERGETIC = frozenset({"charge", "discharge"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step that ran. Times are test time; ``charge_ah`` and ``energy_wh`` are signed, charge positive."""
+
+    index: int
+    path: str
+    kind: str
+    name: str
+    phase: str
+    begin_s: float
+    end_s: float
+    why: str
+    charge_ah: float
+    energy_wh: float
+
+
+def steps_of(kept: Record) -> list[Step]:
+    """The steps in the order in which they ran. One that was cut short ends where the next event says so."""
+    ended = {event.data.get("step"): event for event in kept.of("step_ended")}
+    begun = list(kept.of("step_started"))
+    cut = next(kept.of("trip", "ending", "safe_state_begun", "log_closed"), None)
+    moved = _moved_by_step(kept)
+    found: list[Step] = []
+    for event in begun:
+        index = int(event.data.get("step", 0))
+        end = ended.get(index) or cut or kept.events[-1]
+        kind = str(event.data.get("step_kind", ""))
+        charge_ah, energy_wh = moved.get(index, (0.0, 0.0))
+        found.append(
+            Step(
+                index=index,
+                path=str(event.data.get("path", "")),
+                kind=kind,
+                name=str(event.data.get("id") or kind),
+                phase=str(event.data.get("phase", "")),
+                begin_s=event.mono_s - kept.start_s,
+                end_s=end.mono_s - kept.start_s,
+                why=str(end.data.get("why") or ("cut short" if index not in ended else "")),
+                charge_ah=charge_ah,
+                energy_wh=energy_wh,
+            )
+        )
+    return found
+
+
+def _owners(kept: Record) -> list[int]:
+    """The step that each span between two rows belongs to, by the span's later row: the one whose current flows."""
+    current_a = [abs(value or 0.0) for value in kept.rows.role("current")]
+    found = kept.rows.steps
+    return [found[at - 1] if at and current_a[at - 1] > current_a[at] else found[at] for at in range(len(found))]
+
+
+def _moved_by_step(kept: Record) -> dict[int, tuple[float, float]]:
+    """Net charge and energy of each step, from the stored rows."""
+    table = bdf.columns(kept)
+    moved: dict[int, tuple[float, float]] = {}
+    before = (0.0, 0.0)
+    for step, ah, wh in zip(_owners(kept), table["Net Capacity / Ah"], table["Net Energy / Wh"], strict=True):
+        now = (float(ah or 0.0), float(wh or 0.0))
+        so_far = moved.get(step, (0.0, 0.0))
+        moved[step] = (so_far[0] + now[0] - before[0], so_far[1] + now[1] - before[1])
+        before = now
+    return moved
+
+
+def step_capacity(kept: Record, found: Sequence[Step]) -> tuple[list[float | None], list[float | None]]:
+    """Charge moved so far within each charge (first) and each discharge (second), >= 0; None elsewhere."""
+    kinds = {step.index: step.kind for step in found}
+    charging: list[float | None] = []
+    discharging: list[float | None] = []
+    gone, before, last = 0.0, 0.0, None
+    for step, net in zip(_owners(kept), bdf.columns(kept)["Net Capacity / Ah"], strict=True):
+        now = float(net or 0.0)
+        gone = (gone if step == last else 0.0) + now - before
+        before, last = now, step
+        charging.append(max(gone, 0.0) if kinds.get(step) == "charge" else None)
+        discharging.append(max(-gone, 0.0) if kinds.get(step) == "discharge" else None)
+    return charging, discharging
+
+
+def table_of(found: Sequence[Step]) -> list[dict[str, Any]]:
+    """The step table, ready to print."""
+    return [
+        {
+            "index": step.index,
+            "path": step.path,
+            "name": step.name.replace("_", " "),
+            "kind": step.kind,
+            "phase": step.phase,
+            "at": duration(step.begin_s),
+            "took": duration(step.end_s - step.begin_s),
+            "ah": number(round(step.charge_ah, 4)) if step.kind in ENERGETIC else "",
+            "wh": number(round(step.energy_wh, 4)) if step.kind in ENERGETIC else "",
+            "why": step.why.replace("_", " "),
+        }
+        for step in found
+    ]
