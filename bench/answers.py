@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from bench.config.loading import Origin, check_schema
+from bench.config.toml_text import parse, read_text
 from drivers.errors import ConfigError, Fault
 from drivers.units import UnitError, parse_quantity
 from sequences.language import Confirm, Entry
@@ -42,6 +44,10 @@ class GivenAnswers:
     def by(self) -> str:
         return self._by
 
+    def without(self, entries: Iterable[Entry]) -> tuple[str, ...]:
+        """The entries that have no answer here, by name."""
+        return tuple(entry.name for entry in entries if self._value(entry) is None)
+
     async def ask(self, step: Confirm) -> Mapping[str, Answer] | None:
         if step.hazardous and not self._confirms_hazard:
             return None
@@ -68,32 +74,74 @@ def simulated_operator(values: Mapping[str, Answer]) -> GivenAnswers:
     return GivenAnswers("simulated operator", values, confirms_hazard=True)
 
 
-def answers_from_file(path: Path, *, simulated: bool) -> GivenAnswers:
+class HeardAnswers:
+    """Another's answers, passed on, and which entries had one."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self.heard: set[str] = set()
+
+    @property
+    def by(self) -> str:
+        return self._answers.by
+
+    async def ask(self, step: Confirm) -> Mapping[str, Answer] | None:
+        given = await self._answers.ask(step)
+        self.heard.update(given or ())
+        return given
+
+
+def answers_from_file(path: Path, *, simulated: bool, entries: Iterable[Entry] | None = None) -> GivenAnswers:
     """Answers from a TOML file of ``name = "quantity with unit"`` or ``name = "text"`` in a table ``[entries]``.
 
-    Raises ConfigError with every fault.
+    ``entries`` are those that a run will ask for: every name and every dimension is then checked against them, and what
+    has no answer is in :meth:`GivenAnswers.without`. Raises ConfigError with every fault.
     """
-    where = str(path)
-    try:
-        with path.open("rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError([Fault(f"cannot read it: {error.strerror}", where, "give the path of a TOML file")]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Fault(f"not TOML: {error}", where, 'write one name = "value" a line')]) from None
+    text = read_text(path, "answers file")
+    data, lines = parse(text, str(path))
+    origin = Origin(str(path), text, lines)
     faults = [
-        Fault(f"unknown key {key!r}", where, 'write schema = "cellbench/answers/1" and a table [entries]')
+        Fault(f"unknown key `{key}`", origin.where(key), "an answers file holds schema and a table [entries]")
         for key in data
         if key not in ("schema", "entries")
     ]
-    if data.get("schema") != "cellbench/answers/1":
-        faults.append(Fault("not an answers file", where, 'begin it with schema = "cellbench/answers/1"'))
+    try:
+        check_schema(data.get("schema"), origin, "answers", 1)
+    except ConfigError as error:
+        faults += error.faults
     values = data.get("entries", {})
-    faults += [
-        Fault(f"{name} has no unit", where, f'write {name} = "{text} <unit>"')
-        for name, text in values.items()
-        if not isinstance(text, str)
-    ]
+    if not isinstance(values, dict):
+        fix = 'write a line [entries], and below it one name = "value" a line'
+        raise ConfigError([*faults, Fault("`entries` is not a table", origin.where("entries"), fix)])
+    wanted = None if entries is None else {entry.name: entry for entry in entries}
+    for name, value in values.items():
+        fault = _slip(name, value, wanted)
+        if fault is not None:
+            faults.append(Fault(fault[0], origin.where("entries", name), fault[1]))
     if faults:
         raise ConfigError(faults)
     return GivenAnswers(path.name, values, confirms_hazard=simulated)
+
+
+def _slip(name: str, value: object, wanted: Mapping[str, Entry] | None) -> tuple[str, str] | None:
+    """What is wrong with one answer, and what to do; None if it is fine."""
+    if wanted is not None and name not in wanted:
+        close = difflib.get_close_matches(name, wanted, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else "remove it; "
+        return f"the sequence asks for no entry `{name}`", f"{hint}it asks for: {', '.join(wanted) or 'nothing'}"
+    entry = None if wanted is None else wanted[name]
+    example = f"{entry.example}" if entry is not None and entry.example is not None else "45 %"
+    if not isinstance(value, str):
+        return f"{name} = {value} is not text with its unit", f'write for example {name} = "{example}"'
+    if entry is None:
+        return None
+    if entry.text:
+        return None if value.strip() else (f"{name} is empty", "write the answer, or remove the line")
+    try:
+        quantity = parse_quantity(value)
+    except UnitError as error:
+        return f"{name}: {error}", f'write for example {name} = "{example}"'
+    kind = entry.example.kind if entry.example is not None else None
+    if kind in (None, quantity.dimension):
+        return None
+    return f"{name} = {value!r} is a {quantity.dimension.value}", f'write a {kind}, for example {name} = "{example}"'

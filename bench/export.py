@@ -27,8 +27,7 @@ def export(folder: Path, format_: Format | str, out: Path | None = None) -> tupl
     faults: list[Fault] = []
     if format_ not in known:
         faults.append(Fault(f"unknown format {str(format_)!r}", "--format", f"use one of {', '.join(known)}"))
-    if not (folder / EVENTS).is_file():
-        faults.append(Fault("not a bundle", str(folder), record.NOT_A_BUNDLE_FIX))
+    faults += _no_bundle(folder)
     faults += _inside(folder, out)
     if faults:
         raise ConfigError(faults)
@@ -53,15 +52,24 @@ def export(folder: Path, format_: Format | str, out: Path | None = None) -> tupl
 
 def written_beside(folder: Path, out: Path, text: str) -> Path:
     """Write a text that was made from a bundle, anywhere but into it. Raises ConfigError, RecordError."""
-    faults = _inside(folder, out)
-    if faults:
-        raise ConfigError(faults)
+    check_beside(folder, out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise _refused(out, error) from error
     return out
+
+
+def check_beside(folder: Path, out: Path) -> None:
+    """Raises ConfigError for a folder that is no bundle, or a place inside it."""
+    faults = [*_no_bundle(folder), *_inside(folder, out)]
+    if faults:
+        raise ConfigError(faults)
+
+
+def _no_bundle(folder: Path) -> list[Fault]:
+    return [] if (folder / EVENTS).is_file() else [Fault("not a bundle", str(folder), record.NOT_A_BUNDLE_FIX)]
 
 
 def _inside(folder: Path, out: Path | None) -> list[Fault]:

@@ -293,7 +293,9 @@ def _mass(cell: CellFile, sample: Sample | None, findings: Findings, *, simulate
     """The mass that results divide by, and whether it is only the type's nominal one."""
     if sample is None:
         if not simulated:
-            fix = "weigh it, `cellbench sample add ID --cell CELL --mass ...`, and run with --sample ID"
+            fix = (
+                'weigh it, `cellbench sample add ID --cell CELL --mass "998.6 g" --balance B`, and run with --sample ID'
+            )
             findings.fault("a live run needs a sample with a weighed mass", "--sample", fix)
         return cell.mass_kg, True
     where = f"sample {sample.id}"
@@ -307,7 +309,8 @@ def _mass(cell: CellFile, sample: Sample | None, findings: Findings, *, simulate
         "give the cell file of its type, or correct the record",
     )
     if sample.mass_kg is None and not simulated:
-        findings.fault("it was never weighed", where, "weigh it and add the mass to its record")
+        fix = f'weigh it: `cellbench sample weigh {sample.id} --mass "998.6 g" --balance B`'
+        findings.fault("it was never weighed", where, fix)
     return (cell.mass_kg, True) if sample.mass_kg is None else (sample.mass_kg, False)
 
 

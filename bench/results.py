@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.samples import Sample
 from drivers.errors import BenchError, Fault
 from drivers.units import unit_of
 
@@ -114,6 +115,14 @@ class EndedByRow(Shape):
     limit: float | None = None
 
 
+class SampleUsed(Shape):
+    """The sample of a run, and the mass that its results divide by. ``mass_is_nominal``: its type's, not weighed."""
+
+    id: str
+    mass_kg: float
+    mass_is_nominal: bool
+
+
 class RunResult(Result):
     """What ``run`` and ``demo`` end with, and ``result.json`` of the bundle (where ``bundle`` is ".")."""
 
@@ -121,6 +130,7 @@ class RunResult(Result):
     run_id: str
     bundle: str
     mode: ModeWord
+    sample: SampleUsed | None = None
     verdict: VerdictWord
     ended_by: EndedByRow
     criteria: list[CriterionRow]
@@ -182,7 +192,7 @@ class FileResult(Result):
 
 
 class SampleRow(Shape):
-    """One sample record in short. ``mass`` without a balance is nominal."""
+    """One sample record in short. ``mass_kg`` is null until it was weighed."""
 
     id: str
     type: str
@@ -194,10 +204,20 @@ class SampleRow(Shape):
 
 
 class SampleList(Result):
-    """What ``sample list`` (all), ``sample add`` and ``sample show`` (one) end with."""
+    """What ``sample list`` ends with, and ``sample add`` for the one that it added."""
 
     schema_: Literal["cellbench/samples/1"] = Field(default="cellbench/samples/1", alias="schema")
     samples: list[SampleRow]
+
+
+class SampleResult(Sample):
+    """What ``sample show`` and ``sample weigh`` end with: the whole record, as it is kept, and ``exit_code``."""
+
+    exit_code: int = Field(ge=0, le=5)
+
+    @classmethod
+    def of(cls, sample: Sample) -> SampleResult:
+        return cls.model_validate({**sample.model_dump(by_alias=True), "exit_code": 0})
 
 
 class SequenceRow(Shape):
@@ -249,6 +269,7 @@ def run_result(
     bundle: str,
     mode: ModeWord,
     wall_s: float,
+    sample: SampleUsed | None = None,
     entered: Mapping[str, str] | None = None,
 ) -> RunResult:
     """What ``run`` says. ``entered``: by criterion id, who entered the value that it judges."""
@@ -259,6 +280,7 @@ def run_result(
         run_id=run_id,
         bundle=bundle,
         mode=mode,
+        sample=sample,
         verdict=verdict,
         ended_by=EndedByRow.model_validate(
             {
@@ -302,8 +324,8 @@ def _values(numbers: Mapping[str, float]) -> dict[str, Value]:
     return {name: Value(value=value, unit=unit_of(name)) for name, value in numbers.items()}
 
 
-RESULTS: tuple[type[Result], ...] = (
-    RunResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SequenceList, DeviceList,
+RESULTS: tuple[type[Result | SampleResult], ...] = (
+    RunResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SampleResult, SequenceList, DeviceList,
 )  # fmt: skip
 
 

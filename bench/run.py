@@ -8,14 +8,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sequences
 from bench import bundle, engine
-from bench.answers import Answers
+from bench.answers import Answers, GivenAnswers, HeardAnswers, answers_from_file
 from bench.config import load_bench, load_cell, wire_keys
 from bench.data_folder import DataFolder, check_space
 from bench.log import RunLog
@@ -23,8 +23,8 @@ from bench.notebook import TruthProbe
 from bench.observing import Observer, nobody
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
-from bench.results import FaultRow, RunResult, run_result
-from bench.samples import Sample, SampleState
+from bench.results import FaultRow, RunResult, SampleUsed, run_result
+from bench.samples import Sample, SampleDimensions, SampleState
 from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
@@ -39,7 +39,10 @@ LIBRARIES = ("cellbench", "pymodbus", "pyserial", "pyvisa", "pyvisa-py", "pydant
 
 @dataclass(frozen=True)
 class Order:
-    """What a person asked for, as they wrote it. ``start_utc_s`` is where a simulated run's wall clock begins."""
+    """What a person asked for, as they wrote it.
+
+    ``start_utc_s`` is where a simulated run's wall clock begins; ``answers`` a file of the operator's entries.
+    """
 
     sequence: str
     bench: Path
@@ -54,11 +57,12 @@ class Order:
     start_utc_s: float = 0.0
     data: Path | None = None
     out: Path | None = None
+    answers: Path | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An order that was found fine, before any device was touched."""
+    """An order that was found fine, before any device was touched. ``answers`` are those of the order's file."""
 
     order: Order
     plan: Plan
@@ -66,6 +70,7 @@ class Prepared:
     sample: Sample | None
     sequence_text: str
     mode: Mode
+    answers: GivenAnswers | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,11 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
     cell = _tried(lambda: load_cell(order.cell), faults)
     libraries = () if bench is None else bench.distributions
     source = _tried(lambda: sequences.source(order.sequence, distributions=libraries), faults)
-    sequence = None if source is None else _tried(lambda: _sequence(source, libraries), faults)
+    sequence = (
+        None
+        if source is None
+        else _tried(lambda: sequences.parse(source.text, source.where, distributions=libraries), faults)
+    )
     wanted = order.sample
     sample = None if wanted is None else _tried(lambda: data.samples.show(wanted), faults)
     if faults or bench is None or cell is None or source is None or sequence is None:
@@ -105,12 +114,18 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
     if order.simulate:
         _spec(plan, order.seed)  # what the simulators refuse is refused now
     mode: Mode = "simulated" if plan.simulated else "live"
-    return Prepared(order, plan, data, sample, source.text, mode)
+    prepared = Prepared(order, plan, data, sample, source.text, mode)
+    return prepared if order.answers is None else _with_answers(prepared, order.answers)
 
 
-def _sequence(source: sequences.Source, libraries: tuple[str, ...]) -> sequences.Sequence:
-    parsed = sequences.parse(source.text, source.where, distributions=libraries)
-    return sequences.expand(parsed, distributions=libraries)
+def _with_answers(prepared: Prepared, path: Path) -> Prepared:
+    """With the answers of a file, each fit for the entry that the sequence asks for; a missing one is a warning."""
+    plan = prepared.plan
+    answers = answers_from_file(path, simulated=prepared.order.simulate, entries=plan.entries)
+    missing = (
+        f"{path} has no answer for {name}: what needs it stays unmeasured" for name in answers.without(plan.entries)
+    )
+    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, *missing)), answers=answers)
 
 
 def _tried(read: Callable[[], T], faults: list[Fault]) -> T | None:
@@ -169,7 +184,7 @@ def far_end_of(bench: SimulatedBench) -> FarEnd:
 async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer: Observer = nobody) -> RunResult:
     """Connect, run, seal. Raises DeviceError if a device does not answer as it must (nothing was recorded then) and
     RecordError if the record cannot be begun or closed; what happens in between is in the result."""
-    plan, begun_s = prepared.plan, real_elapsed_s()
+    plan, begun_s, heard = prepared.plan, real_elapsed_s(), HeardAnswers(answers)
     with _stop_signals() as stop:
         async with Station(plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated) as station:
             check_space(prepared.order.out or prepared.data.runs, plan.estimated.bytes)
@@ -179,7 +194,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
                 _put_inputs(folder, prepared)
                 recorder = Recorder(log, _recorded(plan, station))
                 outcome = await engine.run(
-                    plan, station, log, recorder, answers=answers, truth=far.truth, stop=stop, observer=observer
+                    plan, station, log, recorder, answers=heard, truth=far.truth, stop=stop, observer=observer
                 )
             except BaseException:
                 log.close()
@@ -193,25 +208,37 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             bundle=str(folder),
             mode=prepared.mode,
             wall_s=real_elapsed_s() - begun_s,
-            entered=_entered(plan, answers),
+            sample=SampleUsed(
+                id=_sample_id(prepared), mass_kg=plan.sample_mass_kg, mass_is_nominal=plan.sample_mass_nominal
+            ),
+            entered=_entered(plan, heard),
         )
         try:
             bundle.seal(log, result)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
-        _keep_sample(prepared, result)
+        try:
+            _keep_sample(prepared, result)
+        except (ConfigError, RecordError) as error:  # the run stands as it was sealed; only the sample missed it
+            faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
+            return result.model_copy(update={"faults": faults})
         return result
 
 
 def _keep_sample(prepared: Prepared, result: RunResult) -> None:
-    """What the sample's record learns from a run on hardware; a simulated cell is not the sample."""
+    """What the sample's record learns from a run on hardware; a simulated cell is not the sample.
+
+    Only a run that came to its own end conditions a sample and says what it holds. Raises ConfigError, RecordError.
+    """
     if prepared.mode != "live" or prepared.sample is None:
         return
-    changes: dict[str, Any] = {"runs": (*prepared.sample.runs, result.run_id), "state": SampleState.CONDITIONED}
-    if result.ended_by.kind == "completed" and "capacity_ah" in result.results:
-        changes["actual_capacity_ah"] = result.results["capacity_ah"].value
-    prepared.data.samples.update(prepared.sample.id, **changes)
+    changes: dict[str, Any] = {}
+    if result.ended_by.kind == "completed":
+        changes["state"] = SampleState.CONDITIONED
+        if "capacity_ah" in result.results:
+            changes["actual_capacity_ah"] = result.results["capacity_ah"].value
+    prepared.data.samples.add_run(prepared.sample.id, result.run_id, **changes)
 
 
 def _put_inputs(folder: Path, prepared: Prepared) -> None:
@@ -221,11 +248,24 @@ def _put_inputs(folder: Path, prepared: Prepared) -> None:
     bundle.put(folder, "cell.toml", plan.cell.origin.text)
     bundle.put(folder, "sequence.yaml", prepared.sequence_text)
     bundle.put(folder, "plan.json", plan.document())
-    sample = prepared.sample or Sample(id=_sample_id(prepared), type=plan.cell.type)
+    sample = prepared.sample or _own_sample(prepared)
     bundle.put(folder, "sample.json", sample.model_dump_json(by_alias=True, indent=1) + "\n")
     versions = {name: version(name) for name in LIBRARIES}
     system = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     bundle.put(folder, "environment.json", {**system, "packages": versions})
+
+
+def _own_sample(prepared: Prepared) -> Sample:
+    """The sample that a simulated run makes for itself, as the cell file describes its type: nothing was weighed."""
+    cell = prepared.plan.cell
+    return Sample(
+        id=_sample_id(prepared),
+        type=cell.type,
+        nominal_mass_kg=cell.mass_kg,
+        dimensions=SampleDimensions.model_validate(cell.dimensions.model_dump()),
+        fixture=cell.fixture,
+        stack_pressure_kpa=cell.fixture_pressure_kpa,
+    )
 
 
 def _sample_id(prepared: Prepared) -> str:
@@ -263,13 +303,13 @@ def _recorded(plan: Plan, station: Station) -> RecordedChannels:
     )
 
 
-def _entered(plan: Plan, answers: Answers) -> dict[str, str]:
-    """By criterion, who entered the value that it judges."""
-    return {
-        criterion.id: answers.by
+def _entered(plan: Plan, answers: HeardAnswers) -> dict[str, str]:
+    """By criterion, who entered the value that it judges; nobody did where an answer is missing."""
+    asked = {
+        criterion.id: {name.removeprefix("entry.") for name in criterion.value.names if name.startswith("entry.")}
         for criterion in plan.sequence.criteria
-        if any(name.startswith("entry.") for name in criterion.value.names)
     }
+    return {identity: answers.by for identity, names in asked.items() if names and names <= answers.heard}
 
 
 @contextmanager

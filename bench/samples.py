@@ -43,7 +43,9 @@ ENDED = frozenset({SampleState.DESTROYED, SampleState.QUARANTINED})
 class SampleDimensions(BaseModel):
     """As measured, in millimetres."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
     length_mm: float | None = Field(default=None, gt=0)
     width_mm: float | None = Field(default=None, gt=0)
@@ -52,9 +54,19 @@ class SampleDimensions(BaseModel):
 
 
 class Sample(BaseModel):
-    """One sample. ``mass_kg`` is weighed, on ``balance``; None until somebody has. ``soc`` is 0 to 1."""
+    """One sample. ``mass_kg`` is weighed, on ``balance``; None until somebody has. ``soc`` is 0 to 1.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    ``nominal_mass_kg`` is its type's, and stands only in the record that a simulated run makes for itself: what was
+    not weighed never looks as if it had been.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_: Literal["cellbench/sample/1"] = Field(default="cellbench/sample/1", alias="schema")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -63,6 +75,7 @@ class Sample(BaseModel):
     batch: str = Field(default="", max_length=100)
     mass_kg: float | None = Field(default=None, gt=0)
     balance: str = Field(default="", max_length=100)
+    nominal_mass_kg: float | None = Field(default=None, gt=0)
     dimensions: SampleDimensions = SampleDimensions()
     ocv_v: float | None = None
     acir_ohm: float | None = Field(default=None, gt=0)
@@ -106,7 +119,10 @@ class SampleStore:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             known = ", ".join(sample.id for sample in self.list()[:20]) or "none yet"
-            fix = f"add it with `cellbench sample add {sample_id}`; samples here: {known}"
+            fix = (
+                f'add it with `cellbench sample add {sample_id} --cell CELL --mass "998.6 g" --balance B`; '
+                f"samples here: {known}"
+            )
             raise ConfigError([Fault(f"no sample {sample_id!r}", str(self.folder), fix)]) from None
         except OSError as error:
             raise ConfigError([_unreadable(path, error.strerror or "cannot be opened")]) from None
@@ -129,6 +145,10 @@ class SampleStore:
     def update(self, sample_id: str, **changes: Any) -> Sample:
         """Change fields of a sample and keep it. Raises ConfigError, also for bringing a destroyed sample back."""
         return self._change(sample_id, lambda _: changes)
+
+    def weigh(self, sample_id: str, mass_kg: float, balance: str) -> Sample:
+        """Keep a weighed mass and the balance that it was weighed on, in place of an earlier one. As :meth:`update`."""
+        return self.update(sample_id, mass_kg=mass_kg, balance=balance, nominal_mass_kg=None)
 
     def add_run(self, sample_id: str, run_id: str, **changes: Any) -> Sample:
         """Note that a run was made with it, and what that changed. No run noted by another process is lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from bench.notebook import TruthTotals
 from drivers.clock import Clock
 from drivers.errors import ConfigError, Fault
 from drivers.wires import Flight
-from drivers.wires.opening import parse_url
+from drivers.wires.url import parse_url
 from simulators.models import model_names, simulator_model
 from simulators.plant.presets import PRESETS
 from simulators.scene import Scene
@@ -245,6 +245,11 @@ async def lone_device(model: str, listen: str, cell: CellFile, *, seed: int) -> 
         await scene.close()
 
 
+def clock_held() -> AbstractContextManager[None]:
+    """Stops the simulated bench's clock while a person thinks; the running loop must be a virtual one."""
+    return virtual_loop().standing_still()
+
+
 def in_virtual_time(main: Coroutine[Any, Any, T], *, speed: float | None) -> T:
     """Run to the end in virtual time; ``speed`` None is as fast as the machine can."""
     return run_virtual(main, speed=speed)
@@ -255,6 +260,7 @@ __all__ = [
     "SceneTruth",
     "SimulatedBench",
     "cell_spec",
+    "clock_held",
     "in_virtual_time",
     "lone_device",
     "lone_spec",

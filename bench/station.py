@@ -11,7 +11,8 @@ from drivers.clock import Clock
 from drivers.errors import DeviceError
 from drivers.models import driver_model
 from drivers.wires import Flight, Wire
-from drivers.wires.opening import make_wire, wire_key
+from drivers.wires.opening import make_wire
+from drivers.wires.url import wire_key
 
 
 class Station:

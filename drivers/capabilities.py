@@ -155,7 +155,7 @@ class Switches(Device, Protocol):
 class DeviceSettings:
     """What a driver is made from: the bench file's device entry, its wire already open-able, and a clock.
 
-    ``wire`` is what :func:`drivers.wires.open_wire` gave for ``url`` (two devices on one line share one).
+    ``wire`` is what :func:`drivers.wires.opening.make_wire` gave for ``url`` (two devices on one line share one).
     ``points`` are the points that the bench uses; inputs modules poll no others. ``rating`` holds the bench file's
     rating, keys as in the driver model's ``rating_keys``.
     """

@@ -2,13 +2,9 @@
 
 Facts are from EA's "Programming Guide ModBus & SCPI" (REV 17 and REV 24, as cited below), the PSB 9000 and ELR 10000
 manuals, and public drivers that run on such units; not yet run on hardware by this project. Where none of them speaks,
-the docstring says UNVERIFIED.
+the docstring says UNVERIFIED. How its lines are written and answered is in ea_scpi.
 
-- Values come back with their unit, with or without a blank (``48.00V``, ``48.00 V``); a reply with another unit or
-  none is an answer to something else.
 - Positive current is sourced into the cell (guide REV 24, 5.4.4.2), which is charge here.
-- The unit executes in order and answers a write with nothing; what it refuses is in the error queue (guide REV 17,
-  5.2.5), which holds the whole box's errors and is therefore emptied before the first write and after each one.
 - ``*OPC?`` is not there. Readings need no remote control, set values and the output do.
 """
 
@@ -18,7 +14,6 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping
-from typing import NoReturn
 
 from drivers.capabilities import (
     DeviceKind,
@@ -31,21 +26,13 @@ from drivers.capabilities import (
     Span,
     TerminalLimits,
 )
-from drivers.errors import (
-    DeviceError,
-    DeviceRefused,
-    FrameError,
-    ReadbackMismatch,
-    WrongDevice,
-)
+from drivers.ea_scpi import FIXES, LOOK_S, SETTLE_S, EaScpi, UnknownCommandError, voltage_and_current
+from drivers.errors import DeviceError, DeviceRefused, ReadbackMismatch, WrongDevice
 from drivers.reading import Quality, Reading
 from drivers.wires import LineWire
 
 #: The host watchdog is never set longer than this (interface monitoring itself takes 1 to 36000 s).
 WATCHDOG_MAX_S = 5.0
-#: How long a setting may take until it reads back; a public PSI 9000 driver waits 1 s before it looks.
-SETTLE_S = 1.0
-_LOOK_S = 0.1
 #: The unit prints voltage in steps of 10 mV (a PSB 10080-60 answers 48.00V). Of the current's step nothing is known.
 VOLTAGE_STEP_V = 0.01
 CURRENT_STEP_A = 0.01
@@ -56,28 +43,9 @@ _REST = 0.005
 #: A rating is the same within 0.5 %.
 _SAME = 0.005
 
-_NUMBER = r"([+-]?\d+(?:\.\d+)?)"
-_VALUE = re.compile(_NUMBER + r"\s*([A-Za-z]*)\Z")
-_ARRAY = re.compile(_NUMBER + r"\s*V\s*,\s*" + _NUMBER + r"\s*A\s*,\s*" + _NUMBER + r"\s*k?W\Z")
-_ERROR = re.compile(r'\s*([+-]?\d+)\s*,\s*"([^"]*)"')
 _MODEL = re.compile(r"\bPSB[A-Z]*\s*1\d{4}\b")
-_UNITS = {"V": {"V": 1.0}, "A": {"A": 1.0}, "W": {"W": 1.0, "kW": 1000.0}, "s": {"": 1.0, "s": 1.0}}
-
-#: What a person does about an entry of the error queue (codes: guide REV 17, 5.2.5).
-_FIXES = {
-    -201: "take the unit out of Local at its front panel, or let go of it at its other interfaces",
-    -221: "look for a menu that is open at the front panel, or a limit that excludes this value",
-    -222: "keep to the unit's rating and to the adjustment limits set in it",
-    -999: "Safety OVP has tripped; only switching the unit off and on clears it",
-}
-#: "Command unknown" (guide REV 17, 5.2.5) and "Undefined header" (SCPI-99, 21.8.9).
-_UNKNOWN = (-100, -113)
 #: Bits of ``STAT:QUES:COND?`` that are alarms.
 _ALARMS = {0: "over-voltage", 1: "over-current", 2: "over-power", 3: "over-temperature", 13: "power fail"}
-
-
-class UnknownCommandError(DeviceRefused):
-    """The unit has no such command."""
 
 
 class EaPsb10000:
@@ -95,10 +63,11 @@ class EaPsb10000:
         self._over_a = self._rating.get("current_a", math.inf) * _OVER
         self._set_values: dict[str, float] = {}
         # The grid of set values: 102 % of nominal in 53477 steps.
-        self._grid = {
+        grid = {
             unit: self._rating.get(key, 0.0) * 1.02 / 53477
             for unit, key in (("V", "voltage_v"), ("A", "current_a"), ("W", "power_w"))
         }
+        self._scpi = EaScpi(settings.name, settings.wire, settings.clock, grid)
 
     @property
     def name(self) -> str:
@@ -116,10 +85,10 @@ class EaPsb10000:
         Raises WrongDevice when model, serial number or rating differ from the bench file.
         """
         doing = "identifying the device"
-        text = await self._ask("*IDN?", doing)
+        text = await self._scpi.ask("*IDN?", doing)
         fields = [field.strip() for field in text.split(",")]
         if len(fields) < 4:
-            self._misfit(doing, "*IDN?", text)
+            self._scpi.misfit(doing, "*IDN?", text)
         identity = Identity(*fields[:4])
         if not _MODEL.search(identity.model):
             raise WrongDevice(self._name, doing, f"{identity.maker} {identity.model} answers, not a PSB 10000")
@@ -138,7 +107,7 @@ class EaPsb10000:
             ("current_a", "SYST:NOM:CURR?", "A"),
             ("power_w", "SYST:NOM:POW?", "W"),
         ):
-            found = await self._value(question, unit, doing)
+            found = await self._scpi.value(question, unit, doing)
             wanted = self._rating.get(key)
             if wanted is not None and abs(found - wanted) > _SAME * wanted:
                 raise WrongDevice(
@@ -149,10 +118,10 @@ class EaPsb10000:
         """One ``MEAS:ARR?``: voltage and current of one instant, in the order of ``channels``. Raises WireError."""
         text = await self._wire.query("MEAS:ARR?", device=self._name, doing="reading")
         mono_s, utc_s = self._clock.mono_s(), self._clock.utc_s()
-        match = _ARRAY.match(text)
-        if match is None:
-            self._misfit("reading", "MEAS:ARR?", text)
-        voltage_v, current_a = float(match[1]), float(match[2])
+        measured = voltage_and_current(text)
+        if measured is None:
+            self._scpi.misfit("reading", "MEAS:ARR?", text)
+        voltage_v, current_a = measured
         return (
             _reading(self._voltage_channel, voltage_v, self._over_v, mono_s, utc_s),
             _reading(self._current_channel, current_a, self._over_a, mono_s, utc_s),
@@ -165,9 +134,9 @@ class EaPsb10000:
     async def alarms(self) -> tuple[str, ...]:
         """The alarms that are present now; empty when there is none. Raises WireError."""
         doing = "looking for alarms"
-        text = await self._ask("STAT:QUES:COND?", doing)
+        text = await self._scpi.ask("STAT:QUES:COND?", doing)
         if not text.isdigit():
-            self._misfit(doing, "STAT:QUES:COND?", text)
+            self._scpi.misfit(doing, "STAT:QUES:COND?", text)
         bits = int(text)
         return tuple(alarm for bit, alarm in _ALARMS.items() if bits >> bit & 1)
 
@@ -186,32 +155,32 @@ class EaPsb10000:
         doing = "arming"
         if not 1.0 <= limits.watchdog_s <= WATCHDOG_MAX_S:
             raise ValueError(f"the watchdog must be 1 to {WATCHDOG_MAX_S:g} s, not {limits.watchdog_s:g}")
-        await self._drain_errors(doing)
-        owner = await self._ask("SYST:LOCK:OWN?", doing)
+        await self._scpi.drain_errors(doing)
+        owner = await self._scpi.ask("SYST:LOCK:OWN?", doing)
         if owner == "LOCAL":
-            raise DeviceRefused(self._name, doing, "the unit is in Local", _FIXES[-201])
-        await self._write("SYST:LOCK ON", doing)
-        await self._settled("SYST:LOCK:OWN?", "REMOTE", doing)
-        await self._write("OUTP OFF", doing)
-        await self._settled("OUTP?", "OFF", doing)
-        await self._write("SYST:CONF:MODE UIP", doing)
-        await self._settled("SYST:CONF:MODE?", "UIP", doing)
-        await self._write("POW:STAG:AFT:REM OFF", doing)
-        await self._settled("POW:STAG:AFT:REM?", "OFF", doing)
+            raise DeviceRefused(self._name, doing, "the unit is in Local", FIXES[-201])
+        await self._scpi.write("SYST:LOCK ON", doing)
+        await self._scpi.settled("SYST:LOCK:OWN?", "REMOTE", doing)
+        await self._scpi.write("OUTP OFF", doing)
+        await self._scpi.settled("OUTP?", "OFF", doing)
+        await self._scpi.write("SYST:CONF:MODE UIP", doing)
+        await self._scpi.settled("SYST:CONF:MODE?", "UIP", doing)
+        await self._scpi.write("POW:STAG:AFT:REM OFF", doing)
+        await self._scpi.settled("POW:STAG:AFT:REM?", "OFF", doing)
         for command in ("CURR", "SINK:CURR", "VOLT"):
-            await self._set(command, 0.0, "V" if command == "VOLT" else "A", doing)
+            await self._scpi.set_value(command, 0.0, "V" if command == "VOLT" else "A", doing)
         self._set_values = {"CURR": 0.0, "SINK:CURR": 0.0}
-        await self._set("VOLT:PROT", limits.over_voltage_v, "V", doing)
-        await self._set("CURR:PROT", limits.over_current_a, "A", doing)
+        await self._scpi.set_value("VOLT:PROT", limits.over_voltage_v, "V", doing)
+        await self._scpi.set_value("CURR:PROT", limits.over_current_a, "A", doing)
         await self._protect_sink(limits.over_current_a, doing)
         # Whole seconds, rounded down. The commands come after SYST:LOCK ON and not in one line with it.
         timeout_s = float(math.floor(limits.watchdog_s))
-        await self._write(f"SYST:COMM:MON:TIM {timeout_s:.0f}", doing)
-        found_s = await self._value("SYST:COMM:MON:TIM?", "s", doing)
+        await self._scpi.write(f"SYST:COMM:MON:TIM {timeout_s:.0f}", doing)
+        found_s = await self._scpi.value("SYST:COMM:MON:TIM?", "s", doing)
         if found_s != timeout_s:
             raise ReadbackMismatch(self._name, doing, f"the watchdog reads {found_s:g} s after {timeout_s:g} s was set")
-        await self._write("SYST:COMM:MON:ACT ON", doing)
-        await self._settled("SYST:COMM:MON:ACT?", "ON", doing)
+        await self._scpi.write("SYST:COMM:MON:ACT ON", doing)
+        await self._scpi.settled("SYST:COMM:MON:ACT?", "ON", doing)
 
     async def _protect_sink(self, current_a: float, doing: str) -> None:
         """The sink's own over-current threshold. A unit that does not know the command has CURR:PROT alone.
@@ -219,7 +188,7 @@ class EaPsb10000:
         Two public drivers for two-quadrant units set it, the guide's table of this series is not public.
         """
         try:
-            await self._set("SINK:CURR:PROT", current_a, "A", doing)
+            await self._scpi.set_value("SINK:CURR:PROT", current_a, "A", doing)
         except UnknownCommandError:
             return
 
@@ -244,9 +213,9 @@ class EaPsb10000:
         after = [command for command in others if command not in before]
         for command in (*before, "VOLT", *after):
             if command == "VOLT":
-                await self._set("VOLT", setpoints.voltage_v, "V", doing)
+                await self._scpi.set_value("VOLT", setpoints.voltage_v, "V", doing)
             else:
-                await self._set(command, others[command], "W" if command.endswith("POW") else "A", doing)
+                await self._scpi.set_value(command, others[command], "W" if command.endswith("POW") else "A", doing)
                 self._set_values[command] = others[command]
 
     async def output(self, *, on: bool) -> None:
@@ -256,9 +225,9 @@ class EaPsb10000:
         """
         state = "ON" if on else "OFF"
         doing = f"switching the output {state.lower()}"
-        await self._write(f"OUTP {state}", doing)
+        await self._scpi.write(f"OUTP {state}", doing)
         try:
-            await self._settled("OUTP?", state, doing)
+            await self._scpi.settled("OUTP?", state, doing)
         except ReadbackMismatch as mismatch:
             alarms = ", ".join(await self.alarms()) or "none"
             raise ReadbackMismatch(self._name, doing, f"the output is not {state}, alarms: {alarms}") from mismatch
@@ -268,11 +237,11 @@ class EaPsb10000:
         doing = "giving remote control back"
         if await self._is_on(doing):
             raise DeviceRefused(self._name, doing, "the output is still on", "make the device safe first")
-        if await self._ask("SYST:LOCK:OWN?", doing) != "REMOTE":
+        if await self._scpi.ask("SYST:LOCK:OWN?", doing) != "REMOTE":
             return
-        await self._write("SYST:COMM:MON:ACT OFF", doing)
-        await self._write("SYST:LOCK OFF", doing)
-        if await self._ask("SYST:LOCK:OWN?", doing) == "REMOTE":
+        await self._scpi.write("SYST:COMM:MON:ACT OFF", doing)
+        await self._scpi.write("SYST:LOCK OFF", doing)
+        if await self._scpi.ask("SYST:LOCK:OWN?", doing) == "REMOTE":
             raise ReadbackMismatch(self._name, doing, "the unit still says that it is in remote control")
 
     async def make_safe(self, *, fire: bool = False) -> None:  # noqa: ARG002 - off is off, fire or not
@@ -289,9 +258,9 @@ class EaPsb10000:
                 for command in ("CURR 0", "SINK:CURR 0", "OUTP OFF"):
                     await self._wire.send(command, device=self._name, doing=doing, stop=True)
                 self._set_values = {}
-                refused = await self._drain_errors(doing, stop=True)
-                if refused and await self._ask("OUTP?", doing, stop=True) != "OFF":
-                    failed = DeviceRefused(self._name, doing, f"the output stays on, {refused}", _FIXES[-201])
+                refused = await self._scpi.drain_errors(doing, stop=True)
+                if refused and await self._scpi.ask("OUTP?", doing, stop=True) != "OFF":
+                    failed = DeviceRefused(self._name, doing, f"the output stays on, {refused}", FIXES[-201])
                     await self._wire.send("SYST:LOCK ON", device=self._name, doing=doing, stop=True)
                 elif await self._rests(doing):
                     return
@@ -299,7 +268,7 @@ class EaPsb10000:
                     failed = ReadbackMismatch(self._name, doing, "the output is still on, or current still flows")
             except DeviceError as error:
                 failed = error
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(LOOK_S)
         assert failed is not None
         raise failed
 
@@ -308,96 +277,25 @@ class EaPsb10000:
         rest_a = self._rating.get("current_a", 100.0) * _REST
         end_s = self._clock.mono_s() + SETTLE_S
         while True:
-            if await self._ask("OUTP?", doing, stop=True) == "OFF":
-                current_a = await self._value("MEAS:CURR?", "A", doing, stop=True)
+            if await self._scpi.ask("OUTP?", doing, stop=True) == "OFF":
+                current_a = await self._scpi.value("MEAS:CURR?", "A", doing, stop=True)
                 if abs(current_a) <= rest_a:
                     return True
             if self._clock.mono_s() >= end_s:
                 return False
-            await asyncio.sleep(_LOOK_S)
-
-    # -- one exchange -------------------------------------------------------------------------------------------
-
-    async def _ask(self, question: str, doing: str, *, stop: bool = False) -> str:
-        return await self._wire.query(question, device=self._name, doing=doing, stop=stop)
-
-    async def _value(self, question: str, unit: str, doing: str, *, stop: bool = False) -> float:
-        """One number with its unit. Raises FrameError for another unit, none, or no number."""
-        return self._parse(question, await self._ask(question, doing, stop=stop), unit, doing)
-
-    def _parse(self, question: str, text: str, unit: str, doing: str) -> float:
-        match = _VALUE.match(text)
-        scale = _UNITS[unit].get(match[2]) if match is not None else None
-        if match is None or scale is None:
-            self._misfit(doing, question, text)
-        return float(match[1]) * scale
+            await asyncio.sleep(LOOK_S)
 
     async def _is_on(self, doing: str) -> bool:
-        text = await self._ask("OUTP?", doing)
+        text = await self._scpi.ask("OUTP?", doing)
         if text not in ("ON", "OFF"):
-            self._misfit(doing, "OUTP?", text)
+            self._scpi.misfit(doing, "OUTP?", text)
         return text == "ON"
-
-    async def _write(self, command: str, doing: str) -> None:
-        """One setting, and what the error queue says to it. Raises DeviceRefused."""
-        await self._wire.send(command, device=self._name, doing=doing)
-        errors = await self._drain_errors(doing)
-        if errors:
-            code, text = errors[0]
-            refusal = UnknownCommandError if code in _UNKNOWN else DeviceRefused
-            raise refusal(self._name, doing, f'{command!r} is refused: {code}, "{text}"', _FIXES.get(code, ""))
-
-    async def _drain_errors(self, doing: str, *, stop: bool = False) -> list[tuple[int, str]]:
-        """Everything in the error queue, oldest first; empty when all is well. Raises FrameError."""
-        errors: list[tuple[int, str]] = []
-        for _ in range(20):
-            text = await self._ask("SYST:ERR?", doing, stop=stop)
-            match = _ERROR.match(text)
-            if match is None:
-                self._misfit(doing, "SYST:ERR?", text)
-            if int(match[1]) == 0:
-                return errors
-            errors.append((int(match[1]), match[2]))
-        raise DeviceRefused(self._name, doing, f"the error queue does not empty, it begins with {errors[0]}")
-
-    async def _set(self, command: str, value: float, unit: str, doing: str) -> None:
-        """Write one value and read it back within one step of what the unit prints. Raises ReadbackMismatch."""
-        await self._write(f"{command} {value:.3f}", doing)
-        end_s = self._clock.mono_s() + SETTLE_S
-        while True:
-            text = await self._ask(f"{command}?", doing)
-            found = self._parse(f"{command}?", text, unit, doing)
-            if abs(found - value) <= _printed_step(text) + self._grid[unit]:
-                return
-            if self._clock.mono_s() >= end_s:
-                raise ReadbackMismatch(
-                    self._name, doing, f"{command} reads {found:g} {unit} after {value:g} {unit} was set"
-                )
-            await asyncio.sleep(_LOOK_S)
-
-    async def _settled(self, question: str, wanted: str, doing: str) -> None:
-        """Ask until the unit says what was set. Raises ReadbackMismatch after SETTLE_S."""
-        end_s = self._clock.mono_s() + SETTLE_S
-        while (found := (await self._ask(question, doing)).replace("/", "").upper()) != wanted:
-            if self._clock.mono_s() >= end_s:
-                raise ReadbackMismatch(self._name, doing, f"{question} gives {found!r}, not {wanted!r}")
-            await asyncio.sleep(_LOOK_S)
-
-    def _misfit(self, doing: str, question: str, text: str) -> NoReturn:
-        self._wire.distrust()
-        raise FrameError(self._name, doing, f"{text!r} is no answer to {question!r}")
 
 
 def _reading(channel: str, value: float, over: float, mono_s: float, utc_s: float) -> Reading:
     if abs(value) > over:
         return Reading(channel, math.nan, mono_s, utc_s, Quality.IMPLAUSIBLE)
     return Reading(channel, value, mono_s, utc_s)
-
-
-def _printed_step(text: str) -> float:
-    """One step of the last digit that a reply shows."""
-    step: float = 10.0 ** -len(text.rstrip("kVAW ").partition(".")[2])
-    return 1.001 * step * (1000.0 if "k" in text else 1.0)
 
 
 def _spans(rating: Mapping[str, float]) -> dict[str, Span]:

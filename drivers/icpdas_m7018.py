@@ -1,8 +1,5 @@
 """ICP DAS M-7018: eight thermocouples, here of type K, over Modbus.
 
-The module must be set to type code 0x0F (type K, -270 to 1372 degC), with cold-junction compensation on, the used
-channels enabled and its filter on the site's mains frequency; connect checks this and writes nothing.
-
 Scaling, by the data format that the module is set to (coil 00269):
 
 - hexadecimal: 0x7FFF stands for +1372.0 degC and 0xE6D0 for -270.0 degC, so 1372/32767 degC a step [type code table
@@ -26,80 +23,28 @@ have it), so on a plain M-7018 an open input may also read as some temperature.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from drivers.capabilities import PointKind
+from drivers.icpdas_analog import AnalogModule
+from drivers.reading import Quality
 
-from drivers.capabilities import (
-    Device,
-    DeviceKind,
-    DeviceSettings,
-    DriverModel,
-    Identity,
-    OnCommLoss,
-    PointKind,
-    Span,
-)
-from drivers.errors import WrongDevice
-from drivers.icpdas import COLD_JUNCTION, AnalogInputs, InputRange
-from drivers.reading import Quality, Reading
-
-TYPE_K = InputRange(0x0F, "type K", -270.0, 1372.0, 1372.0 / 32767, 0.1, Quality.OPEN)
-
-
-class M7018:
-    """The used thermocouples of one M-7018."""
-
-    def __init__(self, settings: DeviceSettings) -> None:
-        self._inputs = AnalogInputs(settings, "M-7018", "temperature_c", TYPE_K)
-
-    @property
-    def name(self) -> str:
-        return self._inputs.module.name
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self._inputs.channels
-
-    async def connect(self) -> Identity:
-        """Check who answers and how it is set. Raises WireError, DeviceRefused, WrongDevice."""
-        identity = await self._inputs.connect()
-        doing = "reading the cold-junction compensation"
-        if not await self._inputs.module.coil(COLD_JUNCTION, doing):
-            raise WrongDevice(
-                self.name, doing, "its cold-junction compensation is off", "switch it on in the module (coil 00268)"
-            )
-        return identity
-
-    async def read(self) -> tuple[Reading, ...]:
-        """One poll of every used input, in degC. Raises WireError, DeviceRefused."""
-        return await self._inputs.read()
-
-    async def make_safe(self, *, fire: bool = False) -> None:
-        """Nothing to do: inputs take and give no energy."""
-
-
-def _spans(_rating: Mapping[str, float]) -> Mapping[str, Span]:
-    return {"temperature_c": Span(-270.0, 1372.0, resolution=0.1)}
-
-
-def _create(settings: DeviceSettings) -> Device:
-    return M7018(settings)
-
-
-MODEL = DriverModel(
-    name="icpdas-m-7018",
-    title="ICP DAS M-7018, 8 thermocouples (type K)",
-    kind=DeviceKind.INPUTS,
-    schemes=("modbus-rtu", "modbus-tcp"),
-    points={f"ai{index}": PointKind.TEMPERATURE for index in range(8)},
-    rating_keys=(),
-    min_poll_s=0.8,
-    on_comm_loss=OnCommLoss.NONE,
+M7018 = AnalogModule(
+    model="M-7018",
+    title="8 thermocouples (type K)",
+    point=PointKind.TEMPERATURE,
+    quantity="temperature_c",
+    type_code=0x0F,
+    range_title="type K",
+    low=-270.0,
+    high=1372.0,
+    hexadecimal_step=1372.0 / 32767,
+    engineering_step=0.1,
+    top=Quality.OPEN,
     evidence=(
         "registers from the maker's tables, type K code and hexadecimal scaling from public drivers; simulator only. "
         "UNVERIFIED: the type code in the M-7018's own manual, layout of the module-name registers, scaling in the "
         "engineering format, open-wire detection of the plain M-7018 (the maker lists it for the R, BL and Z "
         "variants), scan time of eight channels"
     ),
-    spans=_spans,
-    create=_create,
 )
+
+MODEL = M7018.driver_model()

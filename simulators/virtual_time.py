@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 from simulators.spec import Flight
@@ -143,6 +144,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock.away += 1
         try:
             await super().shutdown_default_executor(*args)
+        finally:
+            self._clock.away -= 1
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Within it no virtual time passes, however long it takes: for a person who is asked something."""
+        self._clock.away += 1
+        try:
+            yield
         finally:
             self._clock.away -= 1
 

@@ -10,7 +10,7 @@ from bench.binding.faults import Findings
 from bench.binding.shapes import BoundChannel, Point
 from bench.config import BenchFile, Channel, Place
 from drivers.capabilities import DriverModel, PointKind, Span
-from drivers.wires.opening import parse_url
+from drivers.wires.url import parse_url
 
 #: Gives a model by name from the distributions that may be used; raises KeyError for one that is not there.
 Models = Callable[[str, frozenset[str]], DriverModel]

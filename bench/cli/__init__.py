@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import typer
 
 from bench.cli import check, demo, devices, export, report, run, sample, sequences, simulate, verify
-from bench.cli.ending import examples_of
+from bench.cli.ending import examples_of, performed
 
 app = typer.Typer(
     name="cellbench",
@@ -28,6 +31,8 @@ export.add_to(app)
 simulate.add_to(app)
 
 
-def main() -> None:
-    """Entry point of the ``cellbench`` command."""
-    app(prog_name="cellbench")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the ``cellbench`` command; ``arguments`` are the command line's own unless given."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
+    sys.exit(performed(lambda: app(given, prog_name="cellbench", standalone_mode=False), as_json=as_json))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 
 from rich.console import Console
 
@@ -17,13 +18,15 @@ class Terminal:
     """Asks at the terminal without stopping the readings: typing happens in the terminal's own time.
 
     ``confirms_harmless`` answers confirmations that ask for no entry and are not hazardous. Without a terminal
-    nothing is confirmed.
+    nothing is confirmed. ``during`` are entered while a person is asked: what would draw over the question, and a
+    simulated clock, which would run away meanwhile.
     """
 
     def __init__(self, by: str, console: Console, *, confirms_harmless: bool) -> None:
         self._by = by
         self._console = console
         self._confirms_harmless = confirms_harmless
+        self.during: list[Callable[[], AbstractContextManager[object]]] = []
 
     @property
     def by(self) -> str:
@@ -34,6 +37,12 @@ class Terminal:
             return {}
         if not sys.stdin.isatty():
             return None
+        with ExitStack() as stack:
+            for held in self.during:
+                stack.enter_context(held())
+            return await self._asked(step)
+
+    async def _asked(self, step: Confirm) -> Mapping[str, Answer] | None:
         self._console.print(f"\n[bold]{step.text.en}[/bold]\n{step.text.zh}")
         answers: dict[str, Answer] = {}
         for entry in step.entries:
@@ -61,6 +70,14 @@ class Terminal:
             self._console.print(
                 f"that is a {quantity.dimension.value}; a value in {unit or '%'} is wanted", markup=False
             )
+
+
+def asked_sample(console: Console) -> str | None:
+    """The sample's id, scanned or typed; None if there is no terminal to ask at, or nothing was said."""
+    if not sys.stdin.isatty():
+        return None
+    console.print("scan or type the sample id / 扫描或输入样品编号: ", end="", markup=False)
+    return sys.stdin.readline().strip() or None
 
 
 async def _line(prompt: str) -> str:

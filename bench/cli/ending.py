@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from typer.exceptions import TyperException
 
-from drivers import BenchError, ConfigError, PreflightRefused
+from drivers import BenchError, ConfigError, Fault, PreflightRefused
 
 #: What an operator reads while a command works; stdout is kept for results.
 progress = Console(stderr=True, highlight=False)
@@ -22,6 +23,8 @@ output = Console(highlight=False)
 CONFIGURATION = 2
 ABORTED = 3
 DEVICE = 4
+
+STOPPED = BenchError("stopped by a person", "this command", "run it again")
 
 
 def examples_of(*commands: str) -> str:
@@ -44,6 +47,29 @@ def print_json(model: BaseModel) -> None:
     sys.stdout.flush()
 
 
+def performed(command: Callable[[], object], *, as_json: bool) -> int:
+    """Carry a command line out; gives its exit code. What the parser refuses is code 2, with its object as well.
+
+    A person who leaves a prompt is code 3, as in :func:`told`.
+    """
+    try:
+        code = command()
+    except TyperException as error:
+        if error.format_message():  # empty: the help page stands on the screen already
+            _say(ConfigError([_usage(error)]), CONFIGURATION, as_json=as_json)
+        return CONFIGURATION
+    except typer.Abort:
+        _say(STOPPED, ABORTED, as_json=as_json)
+        return ABORTED
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: TyperException) -> Fault:
+    context = getattr(error, "ctx", None)
+    where = "cellbench" if context is None else context.command_path
+    return Fault(error.format_message(), where, f"`{where} --help` lists what it takes, and ends with an example")
+
+
 @contextmanager
 def told(*, as_json: bool) -> Iterator[None]:
     """Turn a BenchError into every fault with its fix, and the exit code that belongs to it.
@@ -56,7 +82,7 @@ def told(*, as_json: bool) -> Iterator[None]:
     except BenchError as error:
         _tell(error, exit_code_of(error), as_json=as_json)
     except KeyboardInterrupt:
-        _tell(BenchError("stopped by a person", "this command", "run it again"), ABORTED, as_json=as_json)
+        _tell(STOPPED, ABORTED, as_json=as_json)
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:  # noqa: BLE001 - the border to the shell: no exception may pass for a verdict
@@ -67,6 +93,11 @@ def told(*, as_json: bool) -> Iterator[None]:
 
 
 def _tell(error: BenchError, code: int, *, as_json: bool) -> NoReturn:
+    _say(error, code, as_json=as_json)
+    raise typer.Exit(code) from None
+
+
+def _say(error: BenchError, code: int, *, as_json: bool) -> None:
     if as_json:
         from bench.results import error_result
 
@@ -74,7 +105,6 @@ def _tell(error: BenchError, code: int, *, as_json: bool) -> NoReturn:
     for fault in error.faults:
         progress.print(f"[bold]{_plain(fault.where)}[/bold]: {_plain(fault.error)}", soft_wrap=True)
         progress.print(f"    fix: {_plain(fault.fix)}", soft_wrap=True)
-    raise typer.Exit(code) from None
 
 
 def _plain(text: str) -> str:

@@ -27,11 +27,13 @@ def command(
 ) -> None:
     """Write the HTML report of a run, closed or interrupted. A closed bundle itself is never written again."""
     with told(as_json=as_json):
-        from bench.export import written_beside
+        from bench.export import check_beside, written_beside
         from bench.report import render
         from bench.results import FileResult
 
-        path = written_beside(run, out or run.resolve().with_name(f"{run.resolve().name}.report.html"), render(run))
+        target = out or run.resolve().with_name(f"{run.resolve().name}.report.html")
+        check_beside(run, target)
+        path = written_beside(run, target, render(run))
         if as_json:
             print_json(FileResult(exit_code=0, bundle=str(run), files=[str(path)]))
         else:

@@ -49,13 +49,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def command(
+    context: typer.Context,
     sequence: SEQUENCE,
     bench: BENCH,
     cell: CELL,
     simulate: Annotated[bool, typer.Option("--simulate", help="Put a simulator behind every device.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Use the bench file's own addresses.")] = False,
     channel: CHANNEL = None,
-    sample: Annotated[str | None, typer.Option(help="The sample's id (see `cellbench sample add`).")] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="The sample's id (see `cellbench sample add`); a live run asks for it.")
+    ] = None,
     operator: Annotated[str | None, typer.Option(help="Who runs it; printed in the report.")] = None,
     speed: SPEED = "max",
     seed: SEED = 1,
@@ -66,11 +69,14 @@ def command(
     out: OUT = None,
     data: DATA = None,
     yes: Annotated[bool, typer.Option("--yes", help="Simulated: answer every confirmation.")] = False,
-    answers: Annotated[Path | None, typer.Option(help="TOML file with the operator's entries.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="TOML file with the operator's entries; docs/operator.md shows one.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Run a sequence. Exit code 0 pass, 1 fail, 2 usage, 3 aborted, 4 device, 5 inconclusive."""
     with told(as_json=as_json):
+        from bench.cli.asking import asked_sample
         from bench.run import Order, prepare
 
         faults: list[Fault] = []
@@ -78,6 +84,10 @@ def command(
             said = "both --simulate and --live were given" if simulate else "neither --simulate nor --live was given"
             fix = "say --simulate to run against simulators, or --live to run on the bench"
             faults.append(Fault(said, "command line", fix))
+        if live and not simulate:
+            faults += _simulated_only(context)
+            if sample is None and not faults:
+                sample = asked_sample(progress)
         order = Order(
             sequence=sequence,
             bench=bench,
@@ -92,6 +102,7 @@ def command(
             start_utc_s=_collected(lambda: start_of(start), 0.0, faults),
             data=data,
             out=out,
+            answers=answers,
         )
         try:
             prepared = prepare(order, os.environ)
@@ -99,15 +110,19 @@ def command(
             raise ConfigError([*faults, *error.faults]) from None
         if faults:
             raise ConfigError(faults)
-        raise typer.Exit(perform(prepared, _answers(prepared, yes=yes, file=answers), as_json=as_json))
+        raise typer.Exit(perform(prepared, _answers(prepared, yes=yes), as_json=as_json))
 
 
 def perform(prepared: Prepared, answers: Answers, *, as_json: bool) -> int:
     """Carry a prepared run out before a person's eyes; gives the exit code."""
+    from bench.cli.asking import Terminal
     from bench.cli.view import RunView, show_result
     from bench.run import run_live, run_simulated
+    from bench.simulated import clock_held
 
     with RunView(prepared, progress) as view:
+        if isinstance(answers, Terminal):
+            answers.during = [view.paused, *([clock_held] if prepared.order.simulate else [])]
         carry_out = run_simulated if prepared.order.simulate else run_live
         result: RunResult = carry_out(prepared, answers, view.observe)
     show_result(result, prepared, progress)
@@ -124,13 +139,24 @@ def _collected(read: Callable[[], T], instead: T, faults: list[Fault]) -> T:
         return instead
 
 
-def _answers(prepared: Prepared, *, yes: bool, file: Path | None) -> Answers:
-    from bench.answers import answers_from_file, simulated_operator
+def _simulated_only(context: typer.Context) -> list[Fault]:
+    """What was written on the command line and says nothing on a bench."""
+    written = [name for name in ("speed", "seed", "start") if _is_written(context, name)]
+    fix = "leave it out: a bench runs in real time, with its own noise; or say --simulate"
+    return [Fault(f"--{name} is for simulated runs only", f"--{name}", fix) for name in written]
+
+
+def _is_written(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _answers(prepared: Prepared, *, yes: bool) -> Answers:
+    from bench.answers import simulated_operator
     from bench.cli.asking import Terminal
 
-    simulate = prepared.order.simulate
-    if file is not None:
-        return answers_from_file(file, simulated=simulate)
-    if yes and simulate:
+    if prepared.answers is not None:
+        return prepared.answers
+    if yes and prepared.order.simulate:
         return simulated_operator(prepared.plan.bench.simulation.operator)
     return Terminal(prepared.order.operator or "operator", progress, confirms_harmless=yes)

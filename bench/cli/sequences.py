@@ -26,9 +26,11 @@ def command(
         import sequences
         from bench.results import SequenceList, SequenceRow
 
-        if sequence is not None and not as_json:
-            output.print(sequences.source(sequence).text, markup=False, soft_wrap=True)
-            return
+        if sequence is not None:
+            text = sequences.source(sequence).text
+            if not as_json:
+                output.print(text, markup=False, soft_wrap=True)
+                return
         rows = [
             SequenceRow(
                 id=entry.id,

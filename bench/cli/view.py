@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -89,6 +92,19 @@ class RunView:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Off the screen, so that a person can read a question and type."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+        try:
+            yield
+        finally:
+            if live is not None:
+                live.start()
+                self._live = live
 
     def observe(self, seen: Observation) -> None:
         """Take in what happened and redraw; called at most some ten times a second of real time for progress."""
@@ -180,7 +196,12 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
         f"{duration(result.test_s)} of test time in {result.wall_s:.1f} s of wall time ({factor:,.0f} times real time)"
     )
     console.print(f"bundle  {result.bundle}", soft_wrap=True, markup=False)
-    console.print(f"report  {result.bundle}/report.html", soft_wrap=True, markup=False)
+    if (Path(result.bundle) / "manifest.json").is_file():
+        console.print(f"report  {result.bundle}/report.html", soft_wrap=True, markup=False)
+    else:
+        console.print(
+            f"not sealed; `cellbench report {result.bundle}` writes a report beside it", soft_wrap=True, markup=False
+        )
 
 
 def _criteria(result: RunResult) -> Table:
@@ -200,12 +221,15 @@ def _criteria(result: RunResult) -> Table:
 
 def _results(result: RunResult, prepared: Prepared) -> Table:
     truth = result.plant_truth or {}
+    nominal = result.sample is not None and result.sample.mass_is_nominal
+    formulas = prepared.plan.sequence.results
+    massed = {name for name, formula in formulas.items() if "run.sample_mass" in formula.names}
     table = Table("result", "measured", "plant truth", "claimed", title_justify="left")
     for name, value in result.results.items():
         claimed = prepared.plan.cell.claimed_energy_density_wh_kg if name == "energy_density_wh_kg" else None
         table.add_row(
             name,
-            f"{number(value.value)} {value.unit}",
+            f"{number(value.value)} {value.unit}" + ("  NOMINAL" if nominal and name in massed else ""),
             f"{number(truth[name].value)} {value.unit}" if name in truth else "—",
             f"{number(claimed)} {value.unit}" if claimed is not None else "",
         )

@@ -23,7 +23,7 @@ from bench.config.quantities import (
     refuse,
 )
 from drivers import ConfigError, Dimension, Fault
-from drivers.wires.opening import UrlError, parse_url, wire_key
+from drivers.wires.url import UrlError, parse_url, wire_key
 
 KIND, VERSION = "bench", 1
 

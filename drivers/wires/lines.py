@@ -16,10 +16,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from drivers.errors import FrameError, WireClosed, WireError, WireTimeout
+from drivers.errors import FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight
-from drivers.wires.opening import WireUrl
-from drivers.wires.port import Port
+from drivers.wires.port import ExchangeError, PortWire
+from drivers.wires.url import WireUrl
 
 #: The longest line that is accepted, in bytes; what grows beyond it is garbage.
 MAX_LINE = 4096
@@ -37,15 +37,6 @@ class Link(Protocol):
     def write(self, data: bytes) -> None: ...
     def get_write_buffer_size(self) -> int: ...
     def abort(self) -> None: ...
-
-
-class ExchangeError(Exception):
-    """What happened to an exchange, before it is known whose exchange it was."""
-
-    def __init__(self, kind: type[WireError], text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
 
 
 class Stream(asyncio.Protocol):
@@ -113,7 +104,7 @@ class Stream(asyncio.Protocol):
 Connect = Callable[[Callable[[], Stream]], Awaitable[Stream]]
 
 
-class Lines:
+class Lines(PortWire):
     """A :class:`drivers.wires.LineWire` over whatever ``connect`` opens.
 
     ``settle_s`` is the silence that ends a drain, for a link that opening anew does not clear; None for one that it
@@ -122,10 +113,8 @@ class Lines:
     """
 
     def __init__(self, parts: WireUrl, connect: Connect, flight: Flight, *, settle_s: float | None = None) -> None:
-        self._parts = parts
-        self._port = Port(parts.url)
+        super().__init__(parts, flight)
         self._connect = connect
-        self._flight = flight
         self._left = flight.left
         self._settle_s = settle_s
         self._stream: Stream | None = None
@@ -133,25 +122,6 @@ class Lines:
         self._unproven = False  # the known question must be answered before any other
         self._known: tuple[str, str, float] | None = None
         self._quiet_until_s = 0.0
-
-    @property
-    def url(self) -> str:
-        return self._parts.url
-
-    async def open(self) -> None:
-        """Open the link. Raises WireClosed. Idempotent while open."""
-        self._port.start()
-        try:
-            await self._port.run(self._open_first)
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Let the exchange under way end, fail what waits with WireClosed, free the link. Idempotent."""
-        await self._port.stop()
-        self._drop()
-        await asyncio.sleep(0)  # the transport's own last callback
 
     async def query(
         self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
@@ -188,7 +158,7 @@ class Lines:
             return await self._exchange(stream, line, deadline_s)
         except ExchangeError as failed:
             self._fail(stream)
-            raise failed.kind(device, doing, failed.text) from None
+            raise failed.of(device, doing) from None
         finally:
             if pause_s:
                 self._quiet_until_s = loop.time() + pause_s
@@ -210,7 +180,7 @@ class Lines:
             await self._write(stream, line, deadline_s)
         except ExchangeError as failed:
             self._fail(stream)
-            raise failed.kind(device, doing, failed.text) from None
+            raise failed.of(device, doing) from None
         finally:
             if pause_s:
                 self._quiet_until_s = loop.time() + pause_s
@@ -339,6 +309,10 @@ class Lines:
         self._suspect = True
         if self._settle_s is None or stream.lost is not None:
             self._drop()
+
+    async def _free(self) -> None:
+        self._drop()
+        await asyncio.sleep(0)  # the transport's own last callback
 
     def _drop(self) -> None:
         stream, self._stream = self._stream, None

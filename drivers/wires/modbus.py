@@ -1,8 +1,8 @@
 """Modbus RTU over a serial port and Modbus TCP, on pymodbus: one request out, its own answer back, or an error.
 
-pymodbus builds and takes apart the frames and holds the port. What it leaves to its user is done here: it repeats
-nothing (``retries=0``), reconnects nothing, waits at most ``TIMEOUT_S``, and hands every decoded reply to a check of
-type, unit, function, length and, for a write, address and value.
+pymodbus builds and takes apart the frames. What it leaves to its user is done here: the wire repeats nothing
+(``retries=0``), reconnects nothing, waits at most ``TIMEOUT_S``, and hands every decoded reply to a check of type,
+unit, function, length and, for a write, address and value.
 
 RTU carries no transaction number, so a reply that comes after its deadline looks like the answer to the next
 request. After any trouble the wire therefore
@@ -22,6 +22,7 @@ MODBUS over Serial Line V1.02, 2.5.1.1 (silence of 3.5 characters between frames
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from functools import partial
 
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -32,9 +33,9 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInpu
 
 from drivers.errors import DeviceRefused, FrameError, WireClosed
 from drivers.wires import Flight
-from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, ExchangeError, Session
-from drivers.wires.opening import WireUrl
-from drivers.wires.port import Port
+from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, Session
+from drivers.wires.port import ExchangeError, PortWire
+from drivers.wires.url import WireUrl
 
 #: How long opening may take, in seconds.
 OPEN_S = 1.0
@@ -66,43 +67,19 @@ _EXCEPTIONS = {
 }
 
 
-class _ModbusClientWire:
+class _ModbusClientWire(PortWire):
     """What both kinds of Modbus wire share. Satisfies :class:`drivers.wires.ModbusWire`."""
 
     rtu: bool
     gap_s = 0.0
 
     def __init__(self, parts: WireUrl, flight: Flight) -> None:
-        self._parts = parts
-        self._flight = flight
-        self._port = Port(parts.url)
+        super().__init__(parts, flight)
         self._client: ModbusBaseClient | None = None
         self._session: Session | None = None
         self._suspect = False
         self._owed: dict[int, list[int]] = {}  # unit: function codes of the reads it has not answered, oldest first
         self._free_at_s = 0.0
-
-    @property
-    def url(self) -> str:
-        return self._parts.url
-
-    async def open(self) -> None:
-        """Open the port. Raises WireClosed. Idempotent while open."""
-        self._port.start()
-        try:
-            await self._port.run(self._open_first)
-        except ExchangeError as trouble:
-            await self._port.stop()
-            raise trouble.kind(self.url, "opening the wire", trouble.text) from None
-        except BaseException:
-            await self._port.stop()
-            raise
-
-    async def close(self) -> None:
-        """Let the exchange under way end, fail what waits with WireClosed, free the port. Idempotent."""
-        await self._port.stop()
-        self._drop("the port was closed")
-        await asyncio.sleep(0)  # the transport's own last callback
 
     async def read_bits(
         self, table: str, address: int, count: int, *, unit: int, device: str, doing: str, stop: bool = False
@@ -157,7 +134,7 @@ class _ModbusClientWire:
                 await self._settle(session, ask.unit)
             pdu = await self._answered(session, ask)
         except ExchangeError as trouble:
-            raise trouble.kind(device, doing, trouble.text) from None
+            raise trouble.of(device, doing) from None
         if pdu.function_code != ask.function:
             code = pdu.exception_code
             raise DeviceRefused(device, doing, f"Modbus exception {code} ({_EXCEPTIONS.get(code, 'unknown code')})")
@@ -255,7 +232,7 @@ class _ModbusClientWire:
     async def _opened(self, *, echo: bool) -> Session:
         try:
             client = self._make_client()
-            session = Session(client, self._flight, rtu=self.rtu, echo=echo)
+            session = Session(client, self._parts, self._flight, rtu=self.rtu, echo=echo)
             client.ctx = session
             async with asyncio.timeout(OPEN_S):
                 await session.connect()
@@ -266,13 +243,18 @@ class _ModbusClientWire:
         self._client, self._session = client, session
         return session
 
+    async def _free(self) -> None:
+        self._drop("the port was closed")
+        await asyncio.sleep(0)  # the transport's own last callback
+
     def _drop(self, why: str) -> None:
         session, self._session, self._client = self._session, None, None
         if session is not None:
             session.abandon(why)
 
+    @abstractmethod
     def _make_client(self) -> ModbusBaseClient:
-        raise NotImplementedError
+        """pymodbus's client for this kind of port, not yet open."""
 
 
 class ModbusRtu(_ModbusClientWire):
@@ -285,17 +267,8 @@ class ModbusRtu(_ModbusClientWire):
         self.gap_s = 3.5 * 11 / parts.baud if parts.baud <= 19_200 else 1.75e-3
 
     def _make_client(self) -> ModbusBaseClient:
-        parts = self._parts
-        return AsyncModbusSerialClient(
-            parts.path,
-            baudrate=parts.baud,
-            bytesize=parts.data_bits,
-            parity=parts.parity,
-            stopbits=parts.stop_bits,
-            timeout=TIMEOUT_S,
-            retries=0,
-            reconnect_delay=0,
-        )
+        # The session opens the port itself, with the settings of the url.
+        return AsyncModbusSerialClient(self._parts.path, timeout=TIMEOUT_S, retries=0, reconnect_delay=0)
 
 
 class ModbusTcp(_ModbusClientWire):

@@ -1,4 +1,4 @@
-"""One opening of a Modbus port: pymodbus's framing and transport, with every byte accounted for."""
+"""One opening of a Modbus port: pymodbus's framing, with every byte accounted for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from pymodbus.pdu.register_message import (
 )
 from pymodbus.transaction import TransactionManager
 
-from drivers.errors import FrameError, WireClosed, WireError, WireTimeout
+from drivers.errors import FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight
+from drivers.wires.port import ExchangeError
+from drivers.wires.serial_port import open_serial
+from drivers.wires.url import WireUrl
 
 #: How long an answer may take, in seconds.
 TIMEOUT_S = 0.5
@@ -34,15 +37,6 @@ _REQUESTS = {
 _library_log = logging.getLogger("pymodbus")
 _library_log.addHandler(logging.NullHandler())
 _library_log.propagate = False
-
-
-class ExchangeError(Exception):
-    """What happened to an exchange, before it is known whose exchange it was."""
-
-    def __init__(self, kind: type[WireError], text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
 
 
 class Ask(NamedTuple):
@@ -68,14 +62,14 @@ class Ask(NamedTuple):
         return 2 + (2 * self.points if self.function > 2 else (self.points + 7) // 8)
 
 
-class Session(TransactionManager):
-    """One opening of the port: pymodbus's framing and transport, with every byte accounted for.
+class Session(TransactionManager, asyncio.Protocol):
+    """One opening of the port: pymodbus's framing over asyncio's TCP or our own serial port.
 
     ``strays`` counts bytes that came while nothing was asked, ``reply`` holds what came for the request (without
     local echo and noise before the first byte), ``lost`` says why the port is gone.
     """
 
-    def __init__(self, client: ModbusBaseClient, flight: Flight, *, rtu: bool, echo: bool) -> None:
+    def __init__(self, client: ModbusBaseClient, parts: WireUrl, flight: Flight, *, rtu: bool, echo: bool) -> None:
         super().__init__(
             client.comm_params,
             client.ctx.framer,
@@ -85,6 +79,7 @@ class Session(TransactionManager):
             trace_pdu=None,
             trace_connect=None,
         )
+        self._parts = parts
         self.rtu = rtu
         self.strays = 0
         self.noise = 0
@@ -104,8 +99,11 @@ class Session(TransactionManager):
     async def connect(self) -> bool:
         """Open the port. Raises OSError with the reason, which pymodbus's own connect only logs."""
         self.is_closing = False
-        self.transport, _ = await self.call_create()
-        await self._connected
+        if self.rtu:
+            self.connection_made(open_serial(self._parts, self))
+        else:
+            self.transport, _ = await self.call_create()
+            await self._connected
         return True
 
     def callback_connected(self) -> None:

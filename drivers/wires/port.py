@@ -1,13 +1,20 @@
-"""The owner of one port: a queue with two lanes and one task that carries exchanges one after another."""
+"""The owner of one port: a queue with two lanes and one task that carries exchanges one after another.
+
+Below it, what every wire that has such a port does the same: how it is opened and closed, and how the trouble of an
+exchange becomes an error of the device that it was for.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from drivers.errors import WireClosed
+from drivers.errors import WireClosed, WireError
+from drivers.wires import Flight
+from drivers.wires.url import WireUrl
 
 T = TypeVar("T")
 Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
@@ -79,3 +86,53 @@ class Port:
                 done.set_exception(WireClosed(self.url, "waiting for the wire", "the port was closed"))
         self._stops.clear()
         self._jobs.clear()
+
+
+class ExchangeError(Exception):
+    """What happened to an exchange, before it is known whose exchange it was."""
+
+    def __init__(self, kind: type[WireError], text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+    def of(self, device: str, doing: str) -> WireError:
+        """The same, as an error of the device that the exchange was for."""
+        return self.kind(device, doing, self.text)
+
+
+class PortWire(ABC):
+    """A wire with a port of its own. Satisfies :class:`drivers.wires.Wire`."""
+
+    def __init__(self, parts: WireUrl, flight: Flight) -> None:
+        self._parts = parts
+        self._flight = flight
+        self._port = Port(parts.url)
+
+    @property
+    def url(self) -> str:
+        return self._parts.url
+
+    async def open(self) -> None:
+        """Open the port. Raises WireError, mostly WireClosed. Idempotent while open."""
+        self._port.start()
+        try:
+            await self._port.run(self._open_first)
+        except BaseException as trouble:
+            await self.close()
+            if isinstance(trouble, ExchangeError):
+                raise trouble.of(self.url, "opening the wire") from None
+            raise
+
+    async def close(self) -> None:
+        """Let the exchange under way end, fail what waits with WireClosed, free the port. Idempotent."""
+        await self._port.stop()
+        await self._free()
+
+    @abstractmethod
+    async def _open_first(self) -> None:
+        """Open what is not open. Raises ExchangeError or WireError."""
+
+    @abstractmethod
+    async def _free(self) -> None:
+        """Give up what is open."""

@@ -35,9 +35,9 @@ from pyvisa.resources import MessageBasedResource
 from drivers.clock import real_elapsed_s
 from drivers.errors import FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight
-from drivers.wires.lines import MAX_LINE, OPEN_S, ExchangeError
-from drivers.wires.opening import WireUrl
-from drivers.wires.port import Port
+from drivers.wires.lines import MAX_LINE, OPEN_S
+from drivers.wires.port import ExchangeError, PortWire
+from drivers.wires.url import WireUrl
 
 T = TypeVar("T")
 
@@ -247,7 +247,7 @@ class Worker:
             self._loop.call_soon_threadsafe(settle)
 
 
-class VisaLines:
+class VisaLines(PortWire):
     """A :class:`drivers.wires.LineWire` through pyvisa (``visa://RESOURCE``).
 
     ``timeout_s`` bounds every exchange in real time, whatever deadline the caller gave. An exchange that fails ends
@@ -255,32 +255,12 @@ class VisaLines:
     """
 
     def __init__(self, parts: WireUrl, flight: Flight, *, timeout_s: float = 0.5) -> None:
-        self._parts = parts
-        self._flight = flight
+        super().__init__(parts, flight)
         self._timeout_s = timeout_s
-        self._port = Port(parts.url)
         self._worker: Worker | None = None
         self._suspect = False
         self._known: tuple[str, str, float] | None = None
         self._quiet_until_s = 0.0
-
-    @property
-    def url(self) -> str:
-        return self._parts.url
-
-    async def open(self) -> None:
-        """Open the session. Raises WireClosed. Idempotent while open."""
-        self._port.start()
-        try:
-            await self._port.run(self._open_first)
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Let the exchange under way end, fail what waits with WireClosed, end the session. Idempotent."""
-        await self._port.stop()
-        await self._drop()
 
     async def query(
         self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
@@ -334,9 +314,9 @@ class VisaLines:
                 return await self._running().run(guarded, timeout_s)
         except (ExchangeError, _StrayError) as failed:
             self._suspect = True
-            await self._drop()
+            await self._free()
             if isinstance(failed, ExchangeError):
-                raise failed.kind(device, doing, failed.text) from None
+                raise failed.of(device, doing) from None
             raise FrameError(device, doing, "bytes came that nobody had asked for") from None
         finally:
             if pause_s:
@@ -344,7 +324,7 @@ class VisaLines:
 
     async def _resynchronise(self, timeout_s: float) -> None:
         """A new session whose next line is the answer to the next question. Raises ExchangeError."""
-        await self._drop()
+        await self._free()
         self._worker = Worker(self._parts, self._flight)
         await self._worker.open()
         if self._known is not None:
@@ -364,15 +344,10 @@ class VisaLines:
         return self._worker
 
     async def _open_first(self) -> None:
-        if self._worker is not None:
-            return
-        try:
+        if self._worker is None:
             await self._resynchronise(self._timeout_s)
-        except ExchangeError as failed:
-            await self._drop()
-            raise failed.kind(self.url, "opening the wire", failed.text) from None
 
-    async def _drop(self) -> None:
+    async def _free(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None and not worker.abandoned:
             await worker.end()

@@ -84,7 +84,7 @@ class M7002:
         self.outputs[at] = value
         coil = self._coils[at]
         if coil is not None and coil.kind == "contactor":
-            self._plant.contactor(coil.of, bool(value))
+            self._plant.contactor(coil.of, closed=bool(value))
 
     def _to_safe_values(self) -> None:
         self._plant.advance(self.module.timers.time())

@@ -126,7 +126,7 @@ class Plant:
         """The cycler's side of a channel."""
         return _named(self._terminals, channel, "channel")
 
-    def contactor(self, channel: str, closed: bool) -> None:  # noqa: FBT001 - the coil is the argument
+    def contactor(self, channel: str, *, closed: bool) -> None:
         """Drive the coil of a channel's contactor."""
         self.terminal(channel).contactor(closed=closed)
 
@@ -151,7 +151,7 @@ class Plant:
 
     # Faults
 
-    def stick_contactor(self, channel: str, closed: bool | None) -> None:  # noqa: FBT001 - the stuck state is the argument
+    def stick_contactor(self, channel: str, *, closed: bool | None) -> None:
         """Weld a contactor closed, jam it open, or let it go again (None)."""
         self.terminal(channel).stick(closed=closed)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bench.export import export, written_beside
+from bench.export import check_beside, export, written_beside
 from bench.verify import verify
 from drivers.errors import ConfigError, RecordError
 from tests.bench.synthetic_run import record_run, sealed_run
@@ -25,6 +25,13 @@ def test_bdf_csv_goes_beside_the_bundle_and_is_the_one_inside(sealed: Path) -> N
     assert data.read_bytes() == (sealed / data.name).read_bytes()
     assert sidecar.read_bytes() == (sealed / sidecar.name).read_bytes()
     assert verify(sealed).problems == ()
+
+
+def test_a_folder_that_is_no_bundle_is_a_slip_of_the_command_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a bundle"):
+        check_beside(tmp_path, tmp_path / "report.html")
+    with pytest.raises(ConfigError, match="not a bundle"):
+        export(tmp_path, "bdf-csv")
 
 
 def test_parquet_holds_the_rows_of_the_csv(sealed: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from bench import results
-from bench.results import EXIT_CODES, Limit, RunResult, Value, error_result
+from bench.results import EXIT_CODES, Limit, RunResult, SampleResult, SampleUsed, Value, error_result
+from bench.samples import Sample
 from drivers.errors import ConfigError, Fault
 from tests.bench.synthetic_run import result
 
@@ -55,6 +56,23 @@ def test_a_run_says_what_it_promised() -> None:
 def test_what_is_not_promised_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         RunResult.model_validate({**result().model_dump(), **change})
+
+
+def test_a_run_names_its_sample_and_whether_it_was_weighed() -> None:
+    used = SampleUsed(id="S-1", mass_kg=0.8, mass_is_nominal=True)
+    said = json.loads(result(sample=used).model_dump_json(by_alias=True))
+    assert said["sample"] == {"id": "S-1", "mass_kg": 0.8, "mass_is_nominal": True}
+
+
+def test_one_sample_is_its_whole_record_and_an_exit_code() -> None:
+    record = Sample.model_validate(
+        {"id": "S-1", "type": "nmc-25ah", "mass_kg": 0.48, "charged_at": "2026-01-05T08:00:00Z", "runs": ["0001-x"]}
+    )
+    said = json.loads(SampleResult.of(record).model_dump_json(by_alias=True))
+    assert said.pop("exit_code") == 0
+    assert Sample.model_validate(said) == record
+    required = json.loads(results.schemas()["sample.json"])["required"]
+    assert set(said) <= set(required)
 
 
 def test_no_nan_gets_out() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench.cli.view import RunView, show_result, tree_of
 from bench.observing import Message, Progress, StepEnded, StepStarted
-from bench.results import CriterionRow, EndedByRow, FaultRow, Limit, RunResult, Value
+from bench.results import CriterionRow, EndedByRow, FaultRow, Limit, RunResult, SampleUsed, Value
 from bench.run import Order, Prepared, prepare
 from bench.shipped import examples
 
@@ -103,9 +104,32 @@ def test_the_end_says_everything(prepared: Prepared) -> None:
     for words in (
         "SIMULATED - nothing below was measured on hardware", "20 … 30", "UNVERIFIED", "299.5 Wh/kg", "299.25 Wh/kg",
         "300 Wh/kg", "ABORTED 中止", "ended by bench limit bench.voltage on psb (5.01, limit 5)", "door <opened> [now]",
-        "2 h 00 min of test time in 2.0 s of wall time (3,600 times real time)", "runs/0001-x/report.html",
+        "2 h 00 min of test time in 2.0 s of wall time (3,600 times real time)", "cellbench report runs/0001-x",
     ):  # fmt: skip
         assert words in said
+    assert "NOMINAL" not in said
+    assert "runs/0001-x/report.html" not in said
+
+
+def test_a_report_is_named_where_the_bundle_is_sealed(prepared: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    screen, paper = console(terminal=False)
+    show_result(ended("pass", bundle=str(tmp_path)), prepared, screen)
+    assert f"{tmp_path}/report.html" in paper.getvalue()
+
+
+def test_a_nominal_mass_is_said_beside_what_was_divided_by_it(prepared: Prepared) -> None:
+    screen, paper = console(terminal=False)
+    used = SampleUsed(id="S-1", mass_kg=0.8, mass_is_nominal=True)
+    values = {
+        "capacity_ah": Value(value=60.0, unit="Ah"),
+        "energy_density_wh_kg": Value(value=299.5, unit="Wh/kg"),
+        "claimed_energy_density_wh_kg": Value(value=300.0, unit="Wh/kg"),
+    }
+    show_result(ended("pass", sample=used, results=values), prepared, screen)
+    marked = [line for line in paper.getvalue().splitlines() if "NOMINAL" in line]
+    assert len(marked) == 1
+    assert "299.5 Wh/kg" in marked[0]
 
 
 def test_a_live_run_is_not_called_simulated(prepared: Prepared) -> None:

@@ -18,7 +18,7 @@ from pymodbus.client import AsyncModbusSerialClient
 
 from bench.simulated import SimulatedBench
 from drivers.wires import Flight
-from drivers.wires.opening import WireUrl, parse_url
+from drivers.wires.url import WireUrl, parse_url
 from simulators.spec import DeviceSpec, SceneSpec
 
 

@@ -20,7 +20,8 @@ from drivers.capabilities import DeviceSettings
 from drivers.clock import system_clock
 from drivers.models import driver_model
 from drivers.wires import Flight
-from drivers.wires.opening import make_wire, parse_url
+from drivers.wires.opening import make_wire
+from drivers.wires.url import parse_url
 from tests.benchmark.exchanges import serial_client
 from tests.benchmark.far_end import LINES, far_end
 from tests.benchmark.pairs import Comparison, Measure, compare, take_pairs

@@ -169,20 +169,20 @@ class Stand:
     async def found_on(self) -> None:
         """Somebody left the device energised, without this driver."""
         if self.case.kind is DeviceKind.CYCLER:
-            self.plant.contactor("1", True)
+            self.plant.contactor("1", closed=True)
             self.panel("SYST:LOCK ON", "VOLT 2.8", "SINK:CURR 10", "OUTP ON", "SYST:LOCK OFF")
         elif self.case.kind is DeviceKind.CHAMBER:
             plant = self.plant.chamber("box")
             plant.setpoint_c, plant.running = HOT_C, True
         elif self.case.kind is DeviceKind.SWITCHES:
-            self.plant.contactor("1", True)
+            self.plant.contactor("1", closed=True)
         self.heard.clear()
 
     async def energise(self) -> None:
         """The driver's own way to energy: discharge, heat, a closed contactor."""
         await self.device.connect()
         if self.case.kind is DeviceKind.CYCLER:
-            self.plant.contactor("1", True)
+            self.plant.contactor("1", closed=True)
             await self.device.arm(LIMITS)
             await self.device.apply(DISCHARGE)
             await self.device.output(on=True)

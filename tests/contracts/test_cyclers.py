@@ -21,7 +21,7 @@ MEASURED_V = 0.05
 
 
 async def ready(stand: Stand, limits: TerminalLimits = LIMITS) -> None:
-    stand.plant.contactor("1", True)
+    stand.plant.contactor("1", closed=True)
     await stand.device.connect()
     await stand.device.arm(limits)
 

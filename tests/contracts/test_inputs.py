@@ -26,7 +26,7 @@ def truths(stand: Stand, plant: Plant) -> list[float]:
 async def test_readings_are_the_truth_of_the_plant(stand: Stand) -> None:
     """While a cell is charged hard, so that voltage and surface move."""
     plant = stand.plant
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     plant.terminal("1").regulate(on=True, voltage_v=4.2, source_a=25.0, sink_a=0.0, source_w=5e3, sink_w=5e3)
     await stand.device.connect()
     quantity = stand.device.channels[0].split(".")[2]

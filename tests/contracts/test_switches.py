@@ -43,10 +43,10 @@ async def test_inputs_are_the_contacts_of_the_place(stand: Stand) -> None:
 @on_every(SWITCHES)
 async def test_a_contactor_that_does_not_obey_is_told_by_its_feedback(stand: Stand) -> None:
     await stand.energise()
-    stand.plant.stick_contactor("1", True)
+    stand.plant.stick_contactor("1", closed=True)
     await stand.device.make_safe()
     assert (await shown(stand))["di0"] == 1.0
-    stand.plant.stick_contactor("1", None)
+    stand.plant.stick_contactor("1", closed=None)
     assert (await shown(stand))["di0"] == 0.0
 
 

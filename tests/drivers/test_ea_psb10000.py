@@ -291,7 +291,7 @@ async def test_remote_control_that_another_interface_holds() -> None:
 
 @pytest.mark.parametrize("name", ["VOLT:PROT", "CURR:PROT", "SINK:CURR:PROT"])
 async def test_a_limit_that_does_not_read_back_is_no_limit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.ea_psb10000.SETTLE_S", 0.05)
+    monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
     unit = Unit()
     unit.ignores.add(name)
     async with bench(unit) as (driver, _):
@@ -301,7 +301,7 @@ async def test_a_limit_that_does_not_read_back_is_no_limit(name: str, monkeypatc
 
 @pytest.mark.parametrize("name", ["SYST:COMM:MON:TIM", "SYST:COMM:MON:ACT", "POW:STAG:AFT:REM", "SYST:CONF:MODE"])
 async def test_a_watchdog_or_mode_that_does_not_read_back_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.ea_psb10000.SETTLE_S", 0.05)
+    monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
     unit = Unit()
     unit.ignores.add(name)
     async with bench(unit) as (driver, _):
@@ -383,7 +383,7 @@ async def test_no_set_value_is_sent_that_is_not_one(bad: float) -> None:
 
 
 async def test_an_output_that_does_not_come_on_is_switched_once_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.ea_psb10000.SETTLE_S", 0.05)
+    monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
     unit = Unit()
     async with bench(unit) as (driver, peer):
         await driver.arm(LIMITS)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from drivers.capabilities import Device, DeviceSettings, DriverModel, OnCommLoss, PointKind
 from drivers.clock import Clock
 from drivers.errors import DeviceRefused, WireTimeout, WrongDevice
-from drivers.icpdas import AnalogInputs, InputRange
+from drivers.icpdas_analog import AnalogInputs, AnalogModule
+from drivers.icpdas_m7017 import M7017
 from drivers.icpdas_m7017 import MODEL as M7017_MODEL
-from drivers.icpdas_m7017 import PLUS_MINUS_5_V
+from drivers.icpdas_m7018 import M7018
 from drivers.icpdas_m7018 import MODEL as M7018_MODEL
-from drivers.icpdas_m7018 import TYPE_K
 from drivers.reading import Quality, Reading
 from tests.drivers.icpdas_modules import START_UTC_S, Module, analog, settings_for
 from tests.drivers.modbus_peers import PtyPeer, rtu
@@ -95,7 +95,7 @@ async def test_open_and_out_of_range_thermocouples_are_no_numbers() -> None:
 @given(word=st.integers(0, 0xFFFF), engineering=st.booleans())
 def test_every_word_is_a_temperature_in_range_or_no_number(word: int, engineering: bool) -> None:
     """Against the arithmetic of the table's two ends, word by word."""
-    reading = _one(TYPE_K, word, engineering=engineering)
+    reading = _one(M7018, word, engineering=engineering)
     signed = word - 0x10000 if word & 0x8000 else word
     value = signed / 10 if engineering else signed / 32767 * 1372
     if reading.quality is Quality.GOOD:
@@ -108,7 +108,7 @@ def test_every_word_is_a_temperature_in_range_or_no_number(word: int, engineerin
 
 @given(word=st.integers(0, 0xFFFF), engineering=st.booleans())
 def test_every_word_is_a_voltage_in_range_or_no_number(word: int, engineering: bool) -> None:
-    reading = _one(PLUS_MINUS_5_V, word, engineering=engineering)
+    reading = _one(M7017, word, engineering=engineering)
     signed = word - 0x10000 if word & 0x8000 else word
     value = signed / 1000 if engineering else signed / 32768 * 5
     if reading.quality is Quality.GOOD:
@@ -129,9 +129,9 @@ class _Words:
         return (self.word,)
 
 
-def _one(span: InputRange, word: int, *, engineering: bool) -> Reading:
+def _one(page: AnalogModule, word: int, *, engineering: bool) -> Reading:
     settings = DeviceSettings("dev", _Words(word), Clock(lambda: 0.0, lambda: 0.0), points=("ai0",))
-    inputs = AnalogInputs(settings, "M-7018", "temperature_c", span)
+    inputs = AnalogInputs(page, settings)
     inputs._follow(engineering=engineering)
     return asyncio.run(inputs.read())[0]
 

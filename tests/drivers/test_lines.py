@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from drivers import FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight
-from drivers.wires.lines import MAX_LINE, ExchangeError, Stream
-from drivers.wires.opening import UrlError, parse_url, wire_key
+from drivers.wires.lines import MAX_LINE, Stream
+from drivers.wires.port import ExchangeError
+from drivers.wires.url import UrlError, parse_url, wire_key
 from tests.drivers.peers import line_wire, opened, tcp_peer, until, wired
 
 ASKED = {"device": "psb", "doing": "reading"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 
 from bench.shipped import examples
+from drivers import Dimension, parse_as
 from tests.scenarios.runs import SHORT
 
 pytestmark = pytest.mark.scenario
@@ -174,7 +177,161 @@ def test_devices_that_are_not_what_the_bench_file_says_are_refused(tmp_path: Pat
 def test_a_live_run_asks_for_the_sample(tmp_path: Path) -> None:
     done = call("run", SHORT, "--bench", BENCH, "--cell", CELL, "--live", "--json", folder=tmp_path)
     assert done.returncode == 2
-    assert any("sample" in fault["error"] + fault["fix"] for fault in last_object(done)["faults"])
+    (fault,) = last_object(done)["faults"]
+    assert fault["where"] == "--sample"
+    assert "cellbench sample add ID --cell CELL --mass" in fault["fix"]
+    assert "scan or type" not in done.stderr
+
+
+def test_at_a_terminal_a_live_run_takes_the_label_from_the_scanner(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    args = ("run", SHORT, "--bench", BENCH, "--cell", CELL, "--live", "--json")
+    try:
+        child = subprocess.Popen(
+            [COMMAND, *map(str, args)],
+            cwd=tmp_path,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.write(ours, b"L-2026-0117\n")
+        out, err = child.communicate(timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "scan or type the sample id" in err
+    assert "样品编号" in err
+    assert child.returncode == 2
+    faults = json.loads(out.splitlines()[-1])["faults"]
+    assert any("no sample 'L-2026-0117'" in fault["error"] for fault in faults), faults
+
+
+ASKING = """\
+schema: cellbench/sequence/1
+id: test/asking
+title: {en: Asking, zh: 提问}
+summary: {en: One question., zh: 一个问题。}
+log: {every: 1 s}
+steps:
+  - confirm:
+      id: air
+      text: {en: Read the hygrometer., zh: 读取湿度计。}
+      entries:
+        - name: humidity
+          prompt: {en: relative humidity, zh: 相对湿度}
+          example: 45 %
+  - rest: {duration: 10 s}
+results: {humidity: entry.humidity}
+criteria:
+  - id: humid
+    kind: condition
+    title: {en: Humidity, zh: 湿度}
+    value: entry.humidity
+    at_most: 90 %
+    source: {standard: ours, edition: "1", grade: ours}
+"""
+
+
+def asleep(pid: int) -> bool:
+    """Whether a process waits in the kernel each time one looks: a loop that jumps from timer to timer does not."""
+    state = Path(f"/proc/{pid}/stat")
+    return all(state.read_text().rpartition(")")[2].split()[0] == "S" for _ in range(500))
+
+
+def test_simulated_time_stands_still_while_a_person_types(tmp_path: Path) -> None:
+    """At full speed a second of thinking would be the better part of an hour of rest."""
+    (tmp_path / "asking.yaml").write_text(ASKING)
+    ours, theirs = pty.openpty()
+    said = tmp_path / "said"
+    args = ("run", "asking.yaml", "--bench", BENCH, "--cell", CELL, "--simulate", "--operator", "lin", "--json")
+    try:
+        with said.open("w") as err:
+            child = subprocess.Popen(
+                [COMMAND, *map(str, args)], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, stderr=err, text=True
+            )
+            until(lambda: "相对湿度" in said.read_text(), 30)
+            until(lambda: asleep(child.pid), 30)
+            os.write(ours, b"50 %\n")
+            until(lambda: "输入 yes" in said.read_text(), 30)
+            os.write(ours, b"yes\n")
+            out, _ = child.communicate(timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    found = json.loads(out.splitlines()[-1])
+    assert child.returncode == found["exit_code"] == 0, said.read_text()
+    (humid,) = found["criteria"]
+    assert (humid["value"], humid["unit"], humid["by"]) == (pytest.approx(50.0), "%", "lin")
+    assert found["test_s"] < 60.0
+
+
+def test_what_is_for_simulated_runs_is_refused_on_a_bench(tmp_path: Path) -> None:
+    sample(tmp_path)
+    written = ("--seed", "1", "--speed", "max", "--start", "2026-01-05T08:00:00")
+    done = call(*live(tmp_path, quick(tmp_path, 4), BENCH), *written, folder=tmp_path)
+    assert done.returncode == 2
+    assert {fault["where"] for fault in last_object(done)["faults"]} == {"--seed", "--speed", "--start"}
+
+
+def test_a_sample_is_weighed_after_it_was_added(tmp_path: Path) -> None:
+    assert call("sample", "add", "S-1", "--cell", CELL, folder=tmp_path).returncode == 0
+    refused = call(*live(tmp_path, quick(tmp_path, 4), BENCH), folder=tmp_path)
+    assert refused.returncode == 2
+    assert "cellbench sample weigh S-1 --mass" in last_object(refused)["faults"][0]["fix"]
+    bare = call("sample", "weigh", "S-1", "--mass", "69.0", "--balance", "B-3", "--json", folder=tmp_path)
+    assert bare.returncode == 2
+    assert "'69.0 g'" in last_object(bare)["faults"][0]["fix"]
+    done = call("sample", "weigh", "S-1", "--mass", "69.0 g", "--balance", "B-3", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = last_object(call("sample", "show", "S-1", "--json", folder=tmp_path))
+    assert shown == last_object(done)
+    assert (shown["schema"], shown["mass_kg"], shown["balance"]) == ("cellbench/sample/1", pytest.approx(0.069), "B-3")
+    kept = json.loads((tmp_path / "cellbench-data" / "samples" / "S-1.json").read_text())
+    assert shown == {**kept, "exit_code": 0}
+
+
+def test_what_is_not_there_is_code_2_with_json_and_without(tmp_path: Path) -> None:
+    for args in (("sequences", "nosuch/x"), ("report", tmp_path), ("export", tmp_path), ("sample", "show", "S-9")):
+        said = last_object(call(*args, "--json", folder=tmp_path))
+        assert (said["schema"], said["exit_code"]) == ("cellbench/error/1", 2), args
+        assert call(*args, folder=tmp_path).returncode == 2
+    assert call("verify", tmp_path, folder=tmp_path).returncode == 2
+
+
+def test_a_simulated_run_makes_its_own_sample_from_the_cell_file(tmp_path: Path) -> None:
+    """And names nobody for a value that nobody entered: the file answers one of two."""
+    sequence = tmp_path / "asks.yaml"
+    entries = "      - {name: NAME, prompt: {en: NAME, zh: NAME}, example: 45 %}\n"
+    criterion = (
+        "  - id: NAME\n    kind: condition\n    title: {en: NAME, zh: NAME}\n    value: entry.NAME\n    at_most: 90 %\n"
+        '    source: {standard: ours, edition: "1", grade: ours}\n'
+    )
+    text = QUICK.replace("SECONDS", "4").replace(
+        "steps:\n",
+        "steps:\n  - confirm:\n      text: {en: The air, zh: 空气}\n      entries:\n"
+        + "".join("  " + entries.replace("NAME", name) for name in ("humidity", "dust")),
+    )
+    sequence.write_text(text + "".join(criterion.replace("NAME", name) for name in ("humidity", "dust")))
+    answers = tmp_path / "answers.toml"
+    answers.write_text('schema = "cellbench/answers/1"\n[entries]\nhumidity = "45 %"\n')
+    args = ("run", sequence, "--bench", BENCH, "--cell", CELL, "--simulate", "--json", "--answers", answers)
+    done = call(*args, folder=tmp_path)
+    found = last_object(done)
+    assert done.returncode == 5, done.stderr
+    assert "answers.toml has no answer for dust" in done.stderr
+    by = {row["id"]: row["by"] for row in found["criteria"]}
+    assert by == {"flowed": None, "humidity": "answers.toml", "dust": None}
+    cell = tomllib.loads(CELL.read_text())
+    nominal_kg = parse_as(cell["mass"], Dimension.MASS)
+    assert found["sample"]["mass_kg"] == pytest.approx(nominal_kg)
+    assert found["sample"]["mass_is_nominal"] is True
+    kept = json.loads((Path(found["bundle"]) / "sample.json").read_text())
+    assert (kept["schema"], kept["mass_kg"]) == ("cellbench/sample/1", None)
+    assert kept["nominal_mass_kg"] == pytest.approx(nominal_kg)
+    assert kept["fixture"] == cell.get("fixture", "")
+    size = {f"{name}_mm": parse_as(value, Dimension.LENGTH) for name, value in cell["dimensions"].items()}
+    assert {name: value for name, value in kept["dimensions"].items() if value is not None} == size
 
 
 def test_a_simulated_device_answers_clients_that_others_wrote(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def energised(cell: CellSpec | None, *, lead_ohm: float = 2e-4) -> tuple[Plant, 
     plant.advance(0.0)
     chamber = plant.chamber("here")
     chamber.setpoint_c, chamber.running = 25.0, True
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     return plant, plant.terminal("1")
 
 

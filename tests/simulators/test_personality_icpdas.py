@@ -190,7 +190,7 @@ def test_a_disabled_channel_reads_nothing_and_a_wrong_type_code_is_refused() -> 
 def test_cell_voltage_has_its_sign_whatever_the_contactor_does(*, reversed_: bool, sign: int) -> None:
     async def check(bench: Bench) -> None:
         for closed in (False, True, False):
-            bench.plant.contactor("1", closed)
+            bench.plant.contactor("1", closed=closed)
             volts = bench.words(bench.v, INPUT, 1)[0] * 5.0 / 0x7FFF
             assert 3.0 < sign * volts < 4.3
             assert volts == pytest.approx(bench.plant.terminal("1").cell_voltage_v, abs=0.005)
@@ -208,7 +208,7 @@ def test_an_output_drives_the_contactor_and_its_feedback_comes_back() -> None:
         assert bench.plant.terminal("1").closed
         assert bench.bits(bench.io, COILS, 1, 4) == [1, 0, 0, 0]
         assert bench.bits(bench.io, DISCRETE, 33) == [1]
-        bench.plant.stick_contactor("1", True)
+        bench.plant.stick_contactor("1", closed=True)
         bench.coil(bench.io, 1, 0)
         assert bench.bits(bench.io, COILS, 1) == [0]
         assert bench.bits(bench.io, DISCRETE, 33) == [1]

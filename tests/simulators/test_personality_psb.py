@@ -31,7 +31,7 @@ class Bench:
         self.plant = Plant(scene_of(spec, cell=cell))
         self.plant.advance(loop.time())
         self.device = Psb10000(spec, self.plant, seed, loop)
-        self.plant.contactor("1", True)
+        self.plant.contactor("1", closed=True)
 
     def say(self, *lines: str) -> str:
         """Send lines; the answer to the last one, empty if it had none."""

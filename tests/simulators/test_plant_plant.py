@@ -31,7 +31,7 @@ def profile(slices: list[float]) -> tuple[float, ...]:
         (900.03, lambda: off(terminal)),
         (1500.77, lambda: hold(terminal, 2.5, sink_a=5.0, sink_w=15.0)),
         (2200.5, lambda: off(terminal)),
-        (30_000.25, lambda: plant.contactor("1", False)),
+        (30_000.25, lambda: plant.contactor("1", closed=False)),
     ]
     found: list[float] = []
     k = 0
@@ -75,7 +75,7 @@ def test_two_runs_are_bit_for_bit_the_same() -> None:
 def test_time_begins_with_the_first_advance() -> None:
     plant = Plant(scene(cell_spec("nmc-21700", soc=0.5)))
     plant.advance(1e6)
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     hold(plant.terminal("1"), 4.2, source_a=1.0)
     plant.advance(1e6 + 360.0)
     plant.advance(5.0)  # going back is not moving
@@ -147,7 +147,7 @@ def test_cell_heat_reaches_the_air() -> None:
     """With the chamber off, heat moves from a working cell into the air around it."""
     plant = Plant(scene(cell_spec("lfp-blade", soc=0.9)))
     plant.advance(0.0)
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     hold(plant.terminal("1"), 2.5, sink_a=138.0)
     plant.advance(1800.0)
     assert plant.signal(SURFACE) > plant.signal(AIR) > 25.2
@@ -170,7 +170,7 @@ def test_a_cell_without_chamber_cools_by_its_own_time_constant() -> None:
     preset = PRESETS["nmc-21700"]
     plant = Plant(scene(cell_spec("nmc-21700", soc=0.5), chamber=False))
     plant.advance(0.0)
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     hold(plant.terminal("1"), 4.2, source_a=10.0)
     plant.advance(300.0)
     off(plant.terminal("1"))

@@ -78,7 +78,7 @@ def test_whatever_is_set_the_limits_hold(
 
 def test_open_contactor_isolates_the_cell() -> None:
     plant, terminal = energised(cell_spec("nmc-25ah", soc=0.5))
-    plant.contactor("1", False)
+    plant.contactor("1", closed=False)
     ocv = plant.signal(Signal("cell_voltage", "1"))
     assert ocv == pytest.approx(3.75087, abs=1e-5)  # ocv_V of the table at 50 %
     hold(terminal, 4.0, source_a=10.0)
@@ -88,7 +88,7 @@ def test_open_contactor_isolates_the_cell() -> None:
     off(terminal)
     plant.advance(105.0)
     assert terminal.voltage_v == pytest.approx(4.0 * exp(-1.0))
-    plant.contactor("1", True)
+    plant.contactor("1", closed=True)
     assert terminal.voltage_v == pytest.approx(ocv, abs=1e-9)
     assert plant.totals("1").charged_ah == 0.0
 
@@ -97,7 +97,7 @@ def test_opening_under_current_stops_it_at_once() -> None:
     plant, terminal = energised(cell_spec("nmc-25ah", soc=0.5))
     hold(terminal, 4.2, source_a=25.0)
     plant.advance(10.4)
-    plant.contactor("1", False)
+    plant.contactor("1", closed=False)
     assert terminal.current_a == 0.0
     assert terminal.voltage_v == 4.2
     plant.advance(500.0)
@@ -107,14 +107,14 @@ def test_opening_under_current_stops_it_at_once() -> None:
 def test_stuck_contactor_shows_what_it_does() -> None:
     plant, terminal = energised(cell_spec("nmc-25ah", soc=0.5))
     feedback = Signal("feedback", "1")
-    plant.stick_contactor("1", True)
-    plant.contactor("1", False)
+    plant.stick_contactor("1", closed=True)
+    plant.contactor("1", closed=False)
     assert plant.signal(feedback) == 1.0
     assert terminal.connected
-    plant.stick_contactor("1", None)
+    plant.stick_contactor("1", closed=None)
     assert plant.signal(feedback) == 0.0
-    plant.stick_contactor("1", False)
-    plant.contactor("1", True)
+    plant.stick_contactor("1", closed=False)
+    plant.contactor("1", closed=True)
     assert plant.signal(feedback) == 0.0
 
 

@@ -245,3 +245,22 @@ def test_a_tcp_connection_to_oneself_needs_no_count() -> None:
         return line, asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == (b"HELLO\n", 0.0)
+
+
+def test_no_time_passes_while_the_clock_stands_still() -> None:
+    """Timers wait; a thread that answers after some real time finds the clock where it was."""
+
+    async def main() -> tuple[float, bool]:
+        loop = virtual_loop()
+        passed = asyncio.Event()
+        loop.call_later(3600.0, passed.set)
+        answered = asyncio.Event()
+        with loop.standing_still():
+            threading.Timer(0.05, loop.call_soon_threadsafe, (answered.set,)).start()
+            await answered.wait()
+            held_at_s, was_passed = loop.time(), passed.is_set()
+        await passed.wait()
+        assert loop.time() == pytest.approx(3600.0)
+        return held_at_s, was_passed
+
+    assert run_virtual(main()) == (0.0, False)

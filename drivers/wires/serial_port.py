@@ -1,0 +1,115 @@
+"""A serial port: pyserial opens and configures it, the event loop moves the bytes.
+
+pyserial's own defaults neither lock the port nor bound a write; the port is opened locked (``flock``, which keeps out
+every program that asks for the lock), and no call here ever blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import termios
+
+import serial
+
+from drivers.wires.url import WireUrl
+
+_CHUNK = 4096
+
+
+class SerialTransport(asyncio.Transport):
+    """An open port. What comes goes to ``protocol``, what the kernel does not take yet is kept.
+
+    pymodbus has one too; it waits for the loop to come round before every request, and closing it may block.
+    """
+
+    def __init__(self, port: serial.Serial, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._port = port
+        self._fd: int = port.fileno()
+        self._protocol = protocol
+        self._unsent = b""
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._fd, self._readable)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._unsent:
+            self._unsent += data
+            return
+        taken = self._offer(data)
+        if taken < len(data) and not self._closed:
+            self._unsent = bytes(data[taken:])
+            self._loop.add_writer(self._fd, self._writable)
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._unsent)
+
+    def abort(self) -> None:
+        """Give the port up at once, with what it still holds: closing a port that cannot send would block."""
+        self._end(None)
+
+    def close(self) -> None:
+        """The same: nobody waits for what a line has not sent yet."""
+        self._end(None)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if data:
+            self._protocol.data_received(data)
+        else:
+            # Readable without data is how Linux shows an adapter that was pulled out.
+            self._end(OSError("the port was unplugged, or another program reads from it"))
+
+    def _writable(self) -> None:
+        taken = self._offer(self._unsent)
+        if self._closed:
+            return
+        self._unsent = self._unsent[taken:]
+        if not self._unsent:
+            self._loop.remove_writer(self._fd)
+            self._protocol.resume_writing()
+
+    def _offer(self, data: bytes | bytearray | memoryview) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._end(error)
+            return 0
+
+    def _end(self, error: OSError | None) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._unsent = b""
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        with contextlib.suppress(OSError, termios.error):
+            self._port.reset_output_buffer()
+        with contextlib.suppress(OSError):
+            self._port.close()
+        self._protocol.connection_lost(error)
+
+
+def open_serial(parts: WireUrl, protocol: asyncio.Protocol) -> SerialTransport:
+    """Open and lock the port. Raises OSError; ValueError for settings that it does not take."""
+    port = serial.Serial(
+        parts.path,
+        baudrate=parts.baud,
+        bytesize=parts.data_bits,
+        parity=parts.parity,
+        stopbits=parts.stop_bits,
+        timeout=0,
+        write_timeout=0,
+        exclusive=True,
+    )
+    return SerialTransport(port, protocol)
