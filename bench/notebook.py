@@ -11,6 +11,9 @@ from bench.live import Follow, Live
 from sequences.expressions import Expression, MissingValueError, Values
 from sequences.language import Watch
 
+#: What is neither measured nor true but given: the truth may rest on it.
+_GIVEN = ("cell.", "param.", "run.", "entry.")
+
 
 @dataclass(frozen=True, slots=True)
 class TruthTotals:
@@ -68,8 +71,8 @@ class Notebook:
     """Everything an expression may ask for once a step has ended.
 
     ``live.values`` is where measured values stand, so that conditions find them there. A result that was taken in a
-    repeat is a tuple, one value a turn. The plant's truth replaces charge, energy and the peak of the surface
-    temperature (since the plant began) and is the measured value elsewhere.
+    repeat is a tuple, one value a turn. The plant tells charge, energy and the peak of the surface temperature (since
+    the plant began); a result that rests on anything else that was measured has no truth.
     """
 
     def __init__(self, static: Mapping[str, float], live: Live, watches: tuple[Watch, ...]) -> None:
@@ -84,7 +87,9 @@ class Notebook:
         return _worth(expression, {**self.live.values, **more} if more else self.live.values)
 
     def evaluate_truth(self, expression: Expression, more: Mapping[str, float] | None = None) -> float | None:
-        return _worth(expression, {**self.live.values, **self._truth, **(more or {})})
+        """Its true worth; None if it rests on anything that was measured and that the plant does not tell."""
+        given = {name: value for name, value in self.live.values.items() if name.startswith(_GIVEN)}
+        return _worth(expression, {**given, **self._truth, **(more or {})})
 
     def put(self, name: str, value: float) -> None:
         """Set one value (``entry.humidity``, ``run.sample_mass``) that does not come from readings."""
@@ -102,9 +107,9 @@ class Notebook:
         """Take one result of a step, measured and true. Gives the measured one."""
         value = self.evaluate(expression, more)
         self._append(self.live.values, f"result.{name}", value, repeated=repeated)
-        self._append(
-            self._truth, f"result.{name}", self.evaluate_truth(expression, {**more, **truth}), repeated=repeated
-        )
+        duration_s = self.live.values["duration"]  # the clock's, the same for both
+        known = {**truth, "duration": duration_s if isinstance(duration_s, float) else math.nan}
+        self._append(self._truth, f"result.{name}", self.evaluate_truth(expression, known), repeated=repeated)
         return value
 
     def put_result(self, name: str, value: float) -> None:

@@ -8,7 +8,7 @@ from types import TracebackType
 from bench.plan import Plan
 from drivers.capabilities import Chamber, Cycler, Device, DeviceSettings, Identity, Switches
 from drivers.clock import Clock
-from drivers.errors import DeviceError
+from drivers.errors import DeviceError, Fault
 from drivers.models import driver_model
 from drivers.wires import Flight, Wire
 from drivers.wires.opening import make_wire
@@ -109,6 +109,12 @@ class Station:
                 await wire.open()
             except DeviceError as error:
                 dead.add(key)
+                error.faults = tuple(
+                    Fault(fault.error, name, fault.fix)
+                    for fault in error.faults
+                    for name, its_key in self._keys.items()
+                    if its_key == key
+                )
                 failed.append(error)
         for name, device in self.devices.items():
             if self._keys[name] in dead:

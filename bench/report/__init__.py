@@ -68,7 +68,7 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "parameters": gather.parameters(files),
         "entries": gather.entries(kept, files),
         "devices": gather.devices(kept, files),
-        "calibrations": gather.calibrations(files),
+        "calibrations": gather.calibrations(files, kept.start_utc_s),
         "steps": table_of(found),
         "plots": [(plot, svg, legend_of(plot)) for plot, svg in time_plots(kept, found, marked)],
         "discharges": discharge_curves(kept, found),

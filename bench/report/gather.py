@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from bench.binding.evidence import SIMULATED_CERTIFICATE
 from bench.printed import between, number
 from bench.record import Record
 from drivers.units import BASE, UnitError, parse_quantity
@@ -205,8 +206,12 @@ def devices(kept: Record, files: Files) -> list[dict[str, Any]]:
     return rows
 
 
-def calibrations(files: Files) -> list[dict[str, Any]]:
-    """Certificates of the points that the run's results stand on (of the whole bench, where no plan says which)."""
+def calibrations(files: Files, start_utc_s: float) -> list[dict[str, Any]]:
+    """Certificates of the points that the run's results stand on (of the whole bench, where no plan says which).
+
+    A simulated point has a simulated certificate, dated from the run's start.
+    """
+    start = datetime.fromtimestamp(start_utc_s, UTC).date()
     stated: Mapping[str, Any] = files.bench.get("calibration") or {}
     used = files.plan.get("calibration") or [{"point": point} for point in stated]
     simulated = bool(files.plan.get("simulated"))
@@ -218,14 +223,18 @@ def calibrations(files: Files) -> list[dict[str, Any]]:
         rows.append(
             {
                 "point": it["point"],
-                "certificate": f"in place of {certificate}" if simulated else certificate,
-                "date": "the run's start" if simulated else str(entry.get("date") or "—"),
-                "due": "—" if simulated else str(it.get("due") or entry.get("due") or "—"),
+                "certificate": _in_place_of(certificate) if simulated else certificate,
+                "date": f"{start}, the run's start" if simulated else str(entry.get("date") or "—"),
+                "due": str(start + SIMULATED_CERTIFICATE if simulated else it.get("due") or entry.get("due") or "—"),
                 "accuracy": accuracy or "—",
                 "simulated": simulated,
             }
         )
     return rows
+
+
+def _in_place_of(certificate: str) -> str:
+    return "" if certificate == "none" else f"in place of {certificate}"
 
 
 def parameters(files: Files) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import bundle, record
-from bench.report import render
+from bench.report import gather, render
 from bench.report.scales import padded, runs, thinned, ticks
 from bench.report.step_table import steps_of
 from bench.results import CriterionRow, EndedByRow, EndWord, FaultRow, Limit, VerdictWord
@@ -231,3 +231,15 @@ def test_a_gap_in_the_data_is_a_gap_in_the_curve() -> None:
 def test_a_flat_curve_is_not_blown_up_to_noise() -> None:
     low, high = padded([25.0, 25.1], at_least=4.0)
     assert high - low == pytest.approx(4.0)
+
+
+def test_a_simulated_point_carries_a_certificate_dated_from_the_runs_start() -> None:
+    """For a year: 2026-01-05 to 2027-01-05. A point of the bench file without a certificate has a simulated one too."""
+    bench = {"calibration": {"psb.out": {"certificate": "EA-1", "date": "2025-01-01", "due": "2025-12-31"}}}
+    plan = {"simulated": True, "calibration": [{"point": "psb.out", "certificate": "EA-1"}, {"point": "th1.ai0"}]}
+    files = gather.Files(sequence={}, bench=bench, cell={}, sample={}, plan=plan, result={}, environment={})
+    rows = gather.calibrations(files, 1767600000.0)
+    assert [(row["certificate"], row["date"], row["due"]) for row in rows] == [
+        ("in place of EA-1", "2026-01-05, the run's start", "2027-01-05"),
+        ("", "2026-01-05, the run's start", "2027-01-05"),
+    ]

@@ -12,7 +12,7 @@ import pytest
 
 from bench.results import RunResult, VerifyStatus
 from bench.verify import verify
-from tests.scenarios.runs import order, run
+from tests.scenarios.runs import SHORT, order, run
 
 pytestmark = pytest.mark.scenario
 
@@ -85,6 +85,18 @@ def test_a_gain_error_shifts_the_result_and_not_the_plant(tmp_path: Path) -> Non
     wrong, _ = run(order(tmp_path, edits={"current_gain_error": "0.002"}))
     assert value(right, "capacity_ah") / truth(right, "capacity_ah") == pytest.approx(1.0, abs=5e-4)
     assert value(wrong, "capacity_ah") / truth(wrong, "capacity_ah") == pytest.approx(1.002, abs=5e-4)
+
+
+def test_what_was_measured_is_never_called_truth(tmp_path: Path) -> None:
+    sequence = tmp_path / "ocv.yaml"
+    looks = "  - measure:\n      id: look\n      duration: 10 s\n      results: {ocv: voltage}\n"
+    looks += "results:\n  ocv_v: result.ocv\n"
+    sequence.write_text(SHORT.read_text().replace("results:\n  capacity_ah", f"{looks}  capacity_ah"))
+    result, _ = run(order(tmp_path, sequence=sequence))
+    assert value(result, "ocv_v") == pytest.approx(3.6, abs=0.1)
+    assert result.plant_truth is not None
+    assert "ocv_v" not in result.plant_truth
+    assert truth(result, "capacity_ah") == pytest.approx(2.5 / 6, rel=5e-3)  # 2.5 A for 10 min, to a second
 
 
 def recorded(bundle: str) -> tuple[list[str], list[object]]:
