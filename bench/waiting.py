@@ -13,7 +13,7 @@ from typing import Protocol
 from bench.live import Live
 from bench.stream import Batch, Stage, Stream
 from drivers.errors import DeviceError
-from sequences.expressions import AnyOf, Condition, Expression, Values, When
+from sequences.expressions import AllOf, Condition, Expression, Values, When
 
 Evaluate = Callable[[Expression], float]
 
@@ -113,13 +113,13 @@ class ConditionEnd:
 
     def __init__(self, condition: Condition, live: Live, evaluate: Evaluate) -> None:
         self._live = live
-        self._met = _evaluator(condition, evaluate)
+        self._held = _evaluator(condition, evaluate)
         self._text = str(condition)
 
     def __call__(self, batch: Batch) -> str | None:
         if not self._live.seen:
             return None
-        return self._text if self._met(self._live.values, batch[-1].mono_s) else None
+        return self._held(self._live.values, batch[-1].mono_s)
 
     def text(self) -> str:
         return f"until {self._text}"
@@ -308,13 +308,18 @@ class SoakEnd:
         return None if math.isnan(self._since_s) else max(0.0, self._duration_s - (self._last_s - self._since_s))
 
 
-def _evaluator(condition: Condition, evaluate: Evaluate) -> Callable[[Values, float], bool]:
+def _evaluator(condition: Condition, evaluate: Evaluate) -> Callable[[Values, float], str | None]:
+    """Gives, at each look, the part of the condition that holds: the branch of an ``any``, the whole of an ``all``."""
     if isinstance(condition, When):
-        return _Sustained(condition, evaluate).met
+        sustained, text = _Sustained(condition, evaluate), str(condition)
+        return lambda values, t_s: text if sustained.met(values, t_s) else None
     parts = [_evaluator(part, evaluate) for part in condition.parts]
-    quantifier = any if isinstance(condition, AnyOf) else all
+    whole = str(condition) if isinstance(condition, AllOf) else None
 
-    def met(values: Values, t_s: float) -> bool:
-        return quantifier([part(values, t_s) for part in parts])
+    def held(values: Values, t_s: float) -> str | None:
+        reasons = [part(values, t_s) for part in parts]
+        if whole is not None:
+            return None if None in reasons else whole
+        return next((reason for reason in reasons if reason is not None), None)
 
-    return met
+    return held

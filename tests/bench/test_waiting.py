@@ -266,3 +266,15 @@ def test_a_judge_that_fails_fails_its_step_and_not_the_poller() -> None:
             await wait_for_end(stream, Broken(), until_s=60.0)
 
     in_virtual_time(scene())
+
+
+def test_the_reason_is_the_branch_that_held() -> None:
+    view = live()
+    judge = condition({"any": ["voltage >= 4.2 V", {"all": ["current <= 1 A", "voltage >= 4 V"]}]}, view)
+    for batch, reason in (
+        (terminal(1.0, 3.9, 0.5), None),
+        (terminal(2.0, 4.3, 5.0), "voltage >= 4.2 V"),
+        (terminal(3.0, 4.1, 0.5), "all of (current <= 1 A; voltage >= 4 V)"),
+    ):
+        view.deliver(batch)
+        assert judge(batch) == reason
