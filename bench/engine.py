@@ -90,6 +90,8 @@ class _Run:
             feedback=channel.contactor_feedback,
             energy=self._energy,
             event=log.event,
+            detectors={limit.channel.split(".", 1)[0]: None for limit in plan.limits if is_fire(limit.rule)},
+            burns=lambda seen: self._guard.burns or self._guard.burns_by(seen),
         )
         self._guard = self._made_guard()
         means = Means(

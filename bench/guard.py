@@ -219,13 +219,14 @@ class Guard:
     @property
     def burns(self) -> bool:
         """Whether any detector of fire or gas speaks now, be it the first thing that was seen or not."""
-        latest = self._stream.latest
-        detectors = [check for check in self._all.values() if is_fire(check.limits[0].rule)]
+        return self.burns_by(self._stream.latest.values())
+
+    def burns_by(self, readings: Iterable[Reading]) -> bool:
+        """Whether any of these readings is a detector's that speaks. Works after ``close``, too."""
         return any(
-            (reading := latest.get(check.channel)) is not None
-            and reading.quality is Quality.GOOD
-            and not check.low <= reading.value <= check.high
-            for check in detectors
+            reading.quality is Quality.GOOD and not check.low <= reading.value <= check.high
+            for reading in readings
+            if (check := self._all.get(reading.channel)) is not None and is_fire(check.limits[0].rule)
         )
 
     def _look_again(self) -> None:

@@ -47,9 +47,11 @@ Mode = Literal["simulated", "live"]
 class Plan:
     """A run, decided. ``mode`` is where the commands go; ``simulated`` is what the records are stamped with.
 
-    ``values`` holds ``cell.*``, ``param.*`` and ``run.sample_mass`` for expressions. ``limits`` bind conditioning;
-    ``limits_in`` gives those of any phase. ``points`` are the used points by device, ``polls`` and ``watchdogs`` their
-    times. ``entries`` is what an operator will be asked for, ``simulated_entries`` what the simulated one says.
+    ``values`` holds ``cell.*``, ``param.*`` and ``run.sample_mass`` for expressions. ``limits`` are those of
+    conditioning; guard and preflight hold to them in every phase. ``stimulus_limits`` are wider only in an abuse
+    sequence, and are what ``device_limits`` leave room for there. ``points`` are the used points by device, ``polls``
+    and ``watchdogs`` their times. ``entries`` is what an operator will be asked for, ``simulated_entries`` what the
+    simulated one says.
     """
 
     sequence: Sequence
@@ -100,10 +102,6 @@ class Plan:
         inside = self.reach.windows[step.phase]
         sample_a = inside.charge_a if isinstance(step, Charge) else inside.discharge_a
         return min(sample_a, self.bench.limits.current_a, self.reach.amps.high)
-
-    def limits_in(self, phase: Phase) -> tuple[GuardLimit, ...]:
-        """The guard's limits in a phase. They differ only in an abuse sequence."""
-        return self.limits if phase is Phase.CONDITIONING else self.stimulus_limits
 
     def evaluate(self, expression: Expression, extra: Mapping[str, float | tuple[float, ...]] | None = None) -> float:
         """An expression's worth with the static values and ``extra``. Raises MissingValueError."""

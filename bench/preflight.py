@@ -16,12 +16,13 @@ from typing import Any
 
 from bench.cause import Cause, EndKind
 from bench.energy import Energy
+from bench.found_on import carries_current, found_on
 from bench.guard import Guard
 from bench.plan import Plan
 from bench.poller import Poller
 from bench.stream import Batch, Stream
 from bench.waiting import wait_for_end
-from drivers.capabilities import Cycler, Setpoints, Switches, TellsOutput
+from drivers.capabilities import Cycler, Setpoints, Switches
 from drivers.errors import DeviceError, Fault, PreflightRefused
 from drivers.reading import Quality, Reading
 
@@ -31,8 +32,6 @@ NO_CELL_V = 0.1
 WINDOW_MARGIN_V = 0.02
 #: The terminal must show the sample's voltage this closely once the contactor is closed, beyond both accuracies.
 SAME_VOLTAGE_V = 0.1
-#: More than this part of the rated current is not a device at rest (a connected terminal draws about 0.1 %).
-AT_REST = 0.005
 CONTACTOR_S = 2.0
 #: A first reading may take this many rest periods, and this long on top.
 FIRST_READING_PERIODS = 3.0
@@ -86,17 +85,10 @@ class Preflight:
     async def _adopt_what_is_energised(self) -> None:
         """Make safe what somebody left on (a crashed host, a person at the front panel), before anything else."""
         channel, latest = self.plan.channel, self.stream.latest
-        current = latest[channel.current]
-        found = []
-        if abs(current.value) > AT_REST * self.plan.reach.amps.high:
-            found.append(f"{self.cycler.name} carries {current.value:.2f} A")
-        elif isinstance(self.cycler, TellsOutput) and await self.cycler.energised():
-            found.append(f"the output of {self.cycler.name} is on")
-        if latest[channel.contactor_feedback].value != 0.0:
-            found.append("the sample's contactor is closed")
+        found = await found_on(self.plan, latest, self.cycler)
         if not found:
             return
-        self.event("found_energised", found=found)
+        self.event("found_energised", found=list(found.values()))
         await self.cycler.make_safe()
         await self.switches.make_safe()
         now_s = asyncio.get_running_loop().time()
@@ -110,7 +102,7 @@ class Preflight:
                 f"the feedback {channel.contactor_feedback} says closed although the contactor is commanded open",
                 "isolate the sample by hand; mend the contactor or its feedback before anything is energised",
             )
-        if abs(latest[channel.current].value) > AT_REST * self.plan.reach.amps.high:
+        if carries_current(self.plan, latest[channel.current]):
             raise DeviceError(self.cycler.name, "switching off what was found on", "current goes on flowing")
 
     def _judge(self) -> float:

@@ -4,19 +4,21 @@ Order. The electrical path goes one after the other: first every cycler (current
 contactor opens without current), then every switching module (all outputs off), then the contactor's feedback is read.
 Chambers and the rest are made safe meanwhile. A cycler that does not confirm within its deadline does not hold up the
 contactor: opening it, even under current, is the way out that is left.
+
+A fire may show only now. At the end every detector is looked at afresh; if one speaks, the chambers go off after all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.energy import Energy
 from drivers.capabilities import Chamber, Cycler, Device, Switches
 from drivers.errors import DeviceError, RecordError
-from drivers.reading import Quality
+from drivers.reading import Quality, Reading
 
 #: How long each kind of device may take to confirm. A chamber's controller wants 0.2 to 0.5 s of quiet a command.
 CYCLER_DEADLINE_S = 2.0
@@ -30,6 +32,8 @@ RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
 #: The last look may take this much longer: one exchange with what it takes to find a disturbed line again.
 FEEDBACK_EXCHANGE_S = 1.0
+#: The fresh look at a fire detector.
+DETECTOR_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class SafeState:
 
     Events: ``safe_state_begun``, then ``safe_state`` with the result; a device that does not confirm is
     ``safe_state_failed`` at once. A log that can no longer be written does not stop it.
+
+    ``detectors`` are the devices with a detector of fire or gas; ``burns`` judges what they, read afresh, say.
     """
 
     def __init__(
@@ -79,7 +85,11 @@ class SafeState:
         feedback: str | None,
         energy: Energy,
         event: Callable[..., Any],
+        detectors: Collection[str] = (),
+        burns: Callable[[Sequence[Reading]], bool] = lambda _: False,
     ) -> None:
+        self._detectors = tuple(detectors)
+        self._burns = burns
         self._devices: Mapping[str, Device] = {device.name: device for device in devices}
         self._feedback = feedback
         self._energy = energy
@@ -110,11 +120,15 @@ class SafeState:
         await asyncio.wait([electrical, *others])
         parts, isolated = electrical.result()
         parts = (*parts, *(task.result() for task in others))
+        if not fire and await self._burns_now():
+            fire = True
+            parts = await self._chambers_off(parts)
         result = SafeResult(why, parts, isolated, loop.time() - begun_s)
         self._note(
             "safe_state",
             confirmed=result.confirmed,
             isolated=isolated,
+            fire=fire,
             took_s=round(result.took_s, 3),
             parts=[
                 {"device": part.device, "what": part.what, "confirmed": part.confirmed, "error": part.error}
@@ -122,6 +136,25 @@ class SafeState:
             ],
         )
         return result
+
+    async def _burns_now(self) -> bool:
+        """Whether a detector speaks, each read once more: what was last heard may be from before the smoke."""
+        seen: list[Reading] = []
+
+        async def look(device: Device) -> None:
+            seen.extend(await device.read())
+
+        for name in self._detectors:
+            await _within(DETECTOR_S, look(self._devices[name]), f"safe state: {name} after fire")
+        return self._burns(seen)
+
+    async def _chambers_off(self, parts: tuple[MadeSafe, ...]) -> tuple[MadeSafe, ...]:
+        """Once more for every chamber, now after fire; gives ``parts`` with what became of them."""
+        self._note("fire_in_safe_state")
+        chambers = [device for device in self._devices.values() if isinstance(device, Chamber)]
+        off = await asyncio.gather(*(self._device(device, OTHER_DEADLINE_S, fire=True) for device in chambers))
+        known = {part.device: part for part in off}
+        return tuple(known.get(part.device, part) for part in parts)
 
     async def _electrical(self, *, fire: bool) -> tuple[tuple[MadeSafe, ...], bool]:
         devices = self._devices.values()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 
+from bench.energy import Energy
+from bench.found_on import found_on
 from bench.plan import Plan
+from bench.safe_state import SafeState, outlast
 from drivers.capabilities import Chamber, Cycler, Device, DeviceSettings, Identity, Switches
 from drivers.clock import Clock
 from drivers.errors import DeviceError, Fault
 from drivers.models import driver_model
+from drivers.reading import Reading
 from drivers.wires import Flight, Wire
 from drivers.wires.opening import make_wire
 from drivers.wires.url import wire_key
@@ -20,7 +25,8 @@ class Station:
 
     ``urls`` stands in for the bench file's (a simulated run's devices are elsewhere). Use it as ``async with``:
     inside, every wire is open and every device has answered as the one that the bench file names. Connecting only
-    reads; nothing is switched before the engine's preflight.
+    reads; nothing is switched before the engine's preflight - unless a device is missing, so that there will be none:
+    then the cycler and the contactor's module, where they answered, are made safe if they are found energised.
     """
 
     def __init__(
@@ -42,7 +48,7 @@ class Station:
             self.devices[name] = self._made(name, self.wires[key])
 
     async def __aenter__(self) -> Station:
-        """Open and connect. Raises DeviceError that carries the faults of every device that failed."""
+        """Open and connect. Raises DeviceError with the faults of every device that failed, and what was found on."""
         try:
             await self._connect()
         except BaseException:
@@ -125,5 +131,44 @@ class Station:
                 failed.append(error)
         if failed:
             first = failed[0]
-            first.faults = tuple(fault for error in failed for fault in error.faults)
+            first.faults = (*(fault for error in failed for fault in error.faults), *await self._leave_safe())
             raise first
+
+    async def _leave_safe(self) -> tuple[Fault, ...]:
+        """Take the energy from what answered and is found on; gives what was found and what became of it."""
+        channel, answered = self.plan.channel, self.identities
+        names = dict.fromkeys((channel.cycler_device, channel.contactor.device, _device_of(channel.contactor_feedback)))
+        able = {name: self.devices[name] for name in names if name in answered}
+        faults: list[Fault] = []
+        heard: dict[str, Reading] = {}
+        found: dict[str, str] = {}
+        for name, device in able.items():
+            try:
+                heard.update((reading.channel, reading) for reading in await device.read())
+            except DeviceError as error:
+                found[name] = f"it cannot be read ({error.faults[0].error})"
+        try:
+            found |= await found_on(self.plan, heard, able.get(channel.cycler_device))
+        except DeviceError as error:
+            found[channel.cycler_device] = f"its output cannot be asked for ({error.faults[0].error})"
+        if not found:
+            return ()
+        feedback = channel.contactor_feedback if _device_of(channel.contactor_feedback) in able else None
+        safe = SafeState(tuple(able.values()), feedback=feedback, energy=Energy(), event=lambda _, **__: None)
+        making = safe.begin("found energised")
+        cancelled = await outlast(making)
+        result = making.result()
+        failures = {part.device: part.error for part in result.failures}
+        for name, what in found.items():
+            text = f"found_energised: {what}; " + ("NOT confirmed safe" if name in failures else "made safe")
+            faults.append(Fault(text, name, "find out who left it on before the next run"))
+        for name, failure in failures.items():
+            fix = "isolate the sample by hand before anyone approaches"
+            faults.append(Fault(f"safe state not confirmed: {failure}", name, fix))
+        if cancelled:
+            raise asyncio.CancelledError
+        return tuple(faults)
+
+
+def _device_of(channel: str) -> str:
+    return channel.partition(".")[0]

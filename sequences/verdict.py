@@ -33,7 +33,8 @@ ENDED_BY = _ERRORS | _ABORTS | _JUDGED
 class CriterionResult:
     """One line of the clause table. ``value``, ``low`` and ``high`` are in ``unit``; None is what never came.
 
-    A ratio whose limit is written in per cent is given in per cent, ``unit`` "%".
+    A ratio whose limit is written in per cent is given in per cent, ``unit`` "%"; a speed whose limit is written in m/s
+    in that.
     """
 
     criterion: Criterion
@@ -120,4 +121,6 @@ def _printed(criterion: Criterion) -> tuple[str, float]:
     limits = [limit.text for limit in (criterion.at_least, criterion.at_most) if limit is not None]
     if kind is Dimension.NUMBER and any("%" in text for text in limits):
         return "%", 100.0
+    if kind is Dimension.SPEED and any(text.split()[-1] == "m/s" for text in limits):
+        return "m/s", 1e-3
     return BASE[kind], 1.0

@@ -74,12 +74,12 @@ def entered_by(kept: Record) -> dict[str, str]:
 
 
 def entries(kept: Record, files: Files) -> list[dict[str, str]]:
-    """Every value that a person entered, in base units, and who that was."""
+    """Every value that a person entered, in base units (a speed in the unit it was asked for in), and who that was."""
     units = dict(_entry_units(files.sequence))
     return [
         {
             "name": str(name).replace("_", " "),
-            "value": f"{number(value)} {units.get(name, '')}".strip() if isinstance(value, float) else str(value),
+            "value": _in_unit(value, *units.get(name, ("", 1.0))) if isinstance(value, float) else str(value),
             "by": str(event.data.get("by", "")),
         }
         for event in kept.of("answered")
@@ -87,18 +87,27 @@ def entries(kept: Record, files: Files) -> list[dict[str, str]]:
     ]
 
 
-def _entry_units(part: Any) -> Iterator[tuple[str, str]]:
-    """The base unit of each entry that a confirm step of the sequence asks for, from its example."""
+def _in_unit(value: float, unit: str, scale: float) -> str:
+    return f"{number(value * scale)} {unit}".strip()
+
+
+def _entry_units(part: Any) -> Iterator[tuple[str, tuple[str, float]]]:
+    """The unit, and its factor from the base unit, of each entry that a confirm step asks for, from its example."""
     if isinstance(part, Mapping):
         if "name" in part and "example" in part:
             try:
-                yield str(part["name"]), BASE[parse_quantity(str(part["example"])).dimension]
+                yield str(part["name"]), _printed_unit(str(part["example"]))
             except UnitError:
                 return
         part = list(part.values())
     if isinstance(part, list):
         for each in part:
             yield from _entry_units(each)
+
+
+def _printed_unit(example: str) -> tuple[str, float]:
+    base = BASE[parse_quantity(example).dimension]
+    return ("m/s", 1e-3) if base == "mm/s" and example.split()[-1] == "m/s" else (base, 1.0)
 
 
 def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:

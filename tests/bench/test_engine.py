@@ -170,6 +170,21 @@ def test_smoke_switches_the_chamber_off(tmp_path: Path) -> None:
     assert "ch1 safe after fire" in run_small(tmp_path, meanwhile=meanwhile).world.acts
 
 
+def test_smoke_after_a_stop_has_begun_still_switches_the_chamber_off(tmp_path: Path) -> None:
+    async def meanwhile(scene: Scene) -> None:
+        await energised(scene)
+        scene.stop.set()
+        await asyncio.sleep(0.0015)  # the cycler has been made safe, the contactor's module has not
+        assert scene.world.acts[-1] != "io1 safe"
+        scene.world.inputs["di3"] = 0.0
+
+    ran = run_small(tmp_path, meanwhile=meanwhile)
+    ended(ran, EndKind.PERSON, Verdict.ABORTED)
+    acts = ran.world.acts
+    assert acts.index("ch1 safe") < acts.index("ch1 safe after fire")
+    assert "fire_in_safe_state" in ran.kinds
+
+
 def test_a_thermocouple_that_opens_is_stale_after_three_polls(tmp_path: Path) -> None:
     async def meanwhile(scene: Scene) -> None:
         await energised(scene)

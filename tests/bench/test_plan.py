@@ -20,7 +20,7 @@ from drivers import ConfigError
 from drivers.capabilities import DriverModel, OnCommLoss, Setpoints, Span
 from drivers.models import driver_model
 from sequences import Sequence
-from sequences.language import Charge, Discharge, Phase, Repeat
+from sequences.language import Charge, Discharge, Repeat
 from tests.bench.sequences_of_ours import CAPACITY, REST, one_step
 from tests.bench.stand_ins import CELLS, CHAMBER, CYCLER, DEMO, SWITCHES, THERMOCOUPLES, VOLTS, edited, models
 
@@ -534,8 +534,8 @@ def test_an_abuse_test_wants_a_channel_that_is_marked_for_it() -> None:
 def test_a_stimulus_may_pass_the_operating_limits_but_no_ceiling() -> None:
     marked = bench(('contactor_feedback = "io1.di0"\n', 'contactor_feedback = "io1.di0"\nabuse = true\n'))
     plan = bound(one_step(OVERCHARGE, more=ABUSE), on=marked)  # 4.73 V: beyond 4.3 V, below 6.45 V and the bench's 5 V
-    stimulus = {limit.rule: limit for limit in plan.limits_in(Phase.STIMULUS)}
-    conditioning = {limit.rule: limit for limit in plan.limits_in(Phase.CONDITIONING)}
+    stimulus = {limit.rule: limit for limit in plan.stimulus_limits}
+    conditioning = {limit.rule: limit for limit in plan.limits}
     assert stimulus["sample.voltage"].high == pytest.approx(6.45 + 0.06)
     assert conditioning["sample.voltage"].high == pytest.approx(4.3 + 0.06)
     assert stimulus["bench.voltage"].high == 5.0

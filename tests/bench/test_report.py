@@ -243,3 +243,13 @@ def test_a_simulated_point_carries_a_certificate_dated_from_the_runs_start() -> 
         ("in place of EA-1", "2026-01-05, the run's start", "2027-01-05"),
         ("", "2026-01-05, the run's start", "2027-01-05"),
     ]
+
+
+@pytest.mark.parametrize(("example", "printed"), [("0.5 m/s", "0.5 m/s"), ("500 mm/s", "500 mm/s")])
+def test_an_entered_speed_is_printed_in_the_unit_it_was_asked_for_in(example: str, printed: str) -> None:
+    answered = record.Event(1, 0.0, 0.0, "answered", {"by": "Ann", "values": {"air_speed": 500.0}})
+    kept = record.Record(Path("run"), (answered,), record.Rows({}))
+    sequence = {"steps": [{"confirm": {"entries": [{"name": "air_speed", "example": example}]}}]}
+    files = gather.Files(sequence=sequence, bench={}, cell={}, sample={}, plan={}, result={}, environment={})
+    (row,) = gather.entries(kept, files)
+    assert row["value"] == printed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ FEEDBACK = "io1.di0.on"
 class Bench:
     """Everything energised, then made safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, **fire: Any) -> None:
         self.world, self.energy, self.events = World(), Energy(), Events()
         self.world.output = self.world.contactor = True
         self.cycler = SmallCycler("psb", self.world)
@@ -39,6 +40,7 @@ class Bench:
             feedback=FEEDBACK,
             energy=self.energy,
             event=self.events.event,
+            **fire,
         )
 
     def make(self, **how: Any) -> SafeResult:
@@ -66,6 +68,40 @@ def test_fire_reaches_the_chamber() -> None:
     bench = Bench()
     bench.make(fire=True)
     assert "ch1 safe after fire" in bench.world.acts
+
+
+def _smokes(readings: Sequence[Reading]) -> bool:
+    return any(reading.channel == "io1.di3.on" and reading.value == 0.0 for reading in readings)
+
+
+def test_smoke_that_is_seen_only_once_the_safe_state_has_begun_still_switches_the_chamber_off() -> None:
+    bench = Bench(detectors=("io1",), burns=_smokes)
+
+    async def scene() -> SafeResult:
+        task = bench.safe.begin("a test")
+        await asyncio.sleep(0.0015)  # the cycler's own exchange: the safe state is under way
+        bench.world.inputs["di3"] = 0.0
+        return await task
+
+    result = in_virtual_time(scene())
+    assert result.confirmed
+    acts = [act for act in bench.world.acts if act.startswith("ch1")]
+    assert acts == ["ch1 safe", "ch1 safe after fire"]
+    assert bench.events.of("safe_state")["fire"] is True
+    assert [part.device for part in result.parts].count("ch1") == 1
+
+
+@pytest.mark.parametrize("how", ["fail", "hang"])
+def test_a_detector_that_does_not_answer_does_not_hold_up_the_safe_state(how: str) -> None:
+    bench = Bench(detectors=("th1",), burns=_smokes)
+    if how == "fail":
+        bench.inputs.fail = WireClosed("th1", "reading", "the far end is gone")
+    else:
+        bench.inputs.hang = True
+    result = bench.make()
+    assert [part.device for part in result.failures] == ["th1"]
+    assert "ch1 safe after fire" not in bench.world.acts
+    assert result.took_s <= 7.1  # 6 s for the rest, 1 s for the last look
 
 
 @pytest.mark.parametrize("broken", ["cycler", "switches", "chamber", "inputs"])

@@ -152,6 +152,29 @@ def test_a_current_that_tapers_at_the_limit_is_regulated() -> None:
     assert ends_at(taper, view, [terminal(t, 4.27, 20.0 - 2 * t) for t in range(12)]) == 9
 
 
+@pytest.mark.parametrize(("direction", "limit_v", "volts"), [(1, 4.3, 4.21), (-1, 2.5, 2.59)])
+def test_a_phase_ends_below_98_per_cent_as_long_as_the_voltage_may_be_held(
+    direction: int, limit_v: float, volts: float
+) -> None:
+    """Still 90 mV from the limit, of 100 mV that count as near: 19.5 A of 20 A is 97.5 %, at the second such reading.
+    20 mV further off the same readings are the instrument's doing."""
+    for off_v, ends in ((0.0, 5), (0.02, None)):
+        view = live()
+        phase = RegulationEnd(
+            view, of="current", set_value=20.0, limit_v=limit_v, resolution_v=0.01, direction=direction
+        )
+        regulated = WhileRegulated(
+            phase, view, device="p", direction=direction, current_a=20.0, power_w=5e3, limit_v=limit_v, near_v=0.1
+        )
+        at_v = volts - direction * off_v
+        batches = [terminal(t, at_v, direction * (20.0 if t < 4 else 19.5)) for t in range(8)]
+        if ends is None:
+            with pytest.raises(InstrumentStoppedError):
+                ends_at(regulated, view, batches)
+        else:
+            assert ends_at(regulated, view, batches) == ends
+
+
 def test_sustained_counts_on_the_readings_own_times_and_starts_anew() -> None:
     view = live()
     judge = condition("voltage >= 4 V for 10 s", view)

@@ -13,7 +13,7 @@ from bench.run import prepare
 from bench.shipped import examples
 from bench.simulated import SimulatedBench
 from bench.verify import verify
-from drivers import ConfigError
+from drivers import ConfigError, DeviceError
 from tests.scenarios.runs import Watched, order, run
 
 pytestmark = pytest.mark.scenario
@@ -59,6 +59,37 @@ def test_an_open_thermocouple_is_refused(tmp_path: Path) -> None:
     text = refused(*run(order(tmp_path), arrange=open_it), exit_code=3)
     assert "th1" in text
     assert "ai0" in text
+
+
+def left_on(bench: SimulatedBench) -> None:
+    """As a crashed host leaves it: 5 A into the cell, through the closed contactor."""
+    psb, plant = bench.scene.personality("psb"), bench.scene.plant
+    bench.scene.personality("io1").outputs[0] = 1
+    plant.contactor("1", closed=True)
+    for command in ("SYST:LOCK ON", "VOLT 4.1", "POW 100", "CURR 5", "OUTP ON"):
+        psb.answer(command.encode(), asyncio.get_running_loop().time())
+    assert plant.terminal("1").current_a > 1.0
+
+
+@pytest.mark.parametrize("missing", ["th1", "ch1"])
+def test_a_missing_device_leaves_nothing_on_that_was_found_on(tmp_path: Path, missing: str) -> None:
+    """The plant is the oracle: 5 A flowed before we came, and none does after we gave up."""
+    kept: list[SimulatedBench] = []
+
+    def leave_on(bench: SimulatedBench) -> None:
+        kept.append(bench)
+        bench.scene.cut(missing)
+        left_on(bench)
+
+    with pytest.raises(DeviceError) as failed:
+        run(order(tmp_path), arrange=leave_on)
+    faults = failed.value.faults
+    assert missing in {fault.where for fault in faults}
+    assert {fault.where for fault in faults if fault.error.startswith("found_energised")} == {"psb", "io1"}
+    assert all("made safe" in fault.error for fault in faults if fault.error.startswith("found_energised"))
+    terminal = kept[0].scene.plant.terminal("1")
+    assert terminal.current_a == 0.0
+    assert not terminal.closed
 
 
 def test_a_contactor_that_does_not_open_is_a_device_error(tmp_path: Path) -> None:

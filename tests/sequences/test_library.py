@@ -36,7 +36,7 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, str, str, str | N
         "ambient-high": (None, 27.0, "degC", "2024", None, "B"),
         "humidity": (10.0, 90.0, "%", "2024", None, "B"),
         "air-pressure": (86.0, 106.0, "kPa", "2024", None, "U"),
-        "air-speed": (None, 1700.0, "mm/s", "2024", None, "B"),
+        "air-speed": (None, 1.7, "m/s", "2024", None, "B"),
         "discharge-current": (19.8, None, "A", "2024", None, "B"),
         "log-interval": (None, 15.0, "s", "2025", "6.4", "A"),
         "calibration": (0.0, None, "s", "1", None, "ours"),

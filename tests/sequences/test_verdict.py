@@ -59,6 +59,14 @@ def test_a_share_is_given_in_per_cent() -> None:
     assert (plain.value, plain.low, plain.unit) == (0.75, 0.8, "")
 
 
+@pytest.mark.parametrize(("limit", "read", "unit"), [("1.7 m/s", 0.5, "m/s"), ("1700 mm/s", 500.0, "mm/s")])
+def test_a_speed_is_given_in_the_unit_that_its_clause_is_written_in(limit: str, read: float, unit: str) -> None:
+    judged = judge(criterion("condition", value="0.5 m/s", at_most=limit), {})
+    assert judged.value == pytest.approx(read)
+    assert judged.unit == unit
+    assert judged.high == pytest.approx(float(limit.split()[0]))
+
+
 def row(kind: str, volts: float | None) -> CriterionResult:
     values = {} if volts is None else {"voltage": volts}
     return judge(criterion(kind, at_least="3 V"), values)
