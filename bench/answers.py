@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bench.config.loading import Origin, check_schema
 from bench.config.toml_text import parse, read_text
 from drivers.errors import ConfigError, Fault
 from drivers.units import UnitError, parse_quantity
-from sequences.language import Confirm, Entry
+from sequences.language import Confirm, Entry, Question, Text
 
 Answer = float | str
 
 
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A decision that one person takes by name: ``what`` is ``carry``, ``arm``, ``start``, ``retract`` or
+    ``take_over``. ``not_by`` are names that may not take it: who armed does not start."""
+
+    what: Literal["carry", "arm", "start", "retract", "take_over"]
+    text: Text
+    not_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A person's answer to one question: True is yes."""
+
+    answer: bool
+    by: str
+    note: str = ""
+
+
 class Answers(Protocol):
-    """``by`` is written into the log beside every answer ("simulated operator", "answers.toml", a name)."""
+    """``by`` is written into the log beside every answer ("simulated operator", "answers.yaml", a name)."""
 
     @property
     def by(self) -> str: ...
+    async def permit(self, permission: Permission) -> str | None:
+        """The name of the person who says yes; None if nobody does. Never a name of ``not_by``."""
+        ...
+
+    async def judge(self, question: Question, shown: Sequence[str]) -> Judged | None:
+        """A person's answer, having been shown these lines; None if it was not answered: it awaits judgement."""
+        ...
     async def ask(self, step: Confirm) -> Mapping[str, Answer] | None:
         """The values of the step's entries, numbers in base units. None if the confirmation was not given.
 

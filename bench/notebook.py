@@ -33,6 +33,10 @@ class TruthProbe(Protocol):
         """Totals of one bench channel as of now."""
         ...
 
+    def seen(self, channel: str) -> Mapping[str, bool]:
+        """What has become of the cell until now: ``fire, explosion, rupture, leak, vent``."""
+        ...
+
 
 class StepTruth:
     """The plant's charge and energy over one step, in the step's direction."""

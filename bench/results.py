@@ -73,10 +73,11 @@ class ErrorResult(Result):
 
 
 class Value(Shape):
-    """A number and its unit ("" for a plain number)."""
+    """A number and its unit ("" for a plain number). ``at_least``: a sensor was lost near it, it may be more."""
 
     value: float
     unit: str
+    at_least: bool = False
 
 
 class Limit(Shape):
@@ -136,6 +137,7 @@ class RunResult(Result):
     criteria: list[CriterionRow]
     results: dict[str, Value]
     plant_truth: dict[str, Value] | None
+    awaiting: list[str] = Field(default_factory=list, description="criteria that await a person's judgement")
     test_s: float
     wall_s: float
     faults: list[FaultRow] = Field(default_factory=list)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from enum import IntEnum, StrEnum
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from drivers.clock import Clock
 from drivers.reading import Reading
@@ -20,6 +20,7 @@ class DeviceKind(StrEnum):
     CHAMBER = "chamber"
     INPUTS = "inputs"
     SWITCHES = "switches"
+    RIG = "rig"
 
 
 class PointKind(StrEnum):
@@ -31,6 +32,10 @@ class PointKind(StrEnum):
     VOLTAGE = "voltage"  # shared-read
     INPUT = "input"  # two-state in; shared-read
     OUTPUT = "output"  # two-state out; exclusive
+    ACTUATOR = "actuator"  # a nail or a platen; exclusive
+    PRESSURE = "pressure"  # shared-read
+    MASS = "mass"  # shared-read
+    LEVEL = "level"  # any other number, in the unit that its profile names; shared-read
 
 
 class OnCommLoss(StrEnum):
@@ -151,6 +156,124 @@ class Switches(Device, Protocol):
     async def write(self, point: str, *, on: bool) -> None: ...
 
 
+class RigState(IntEnum):
+    """What a rig is doing. Its value is what ``<name>.nail.state`` reads."""
+
+    INIT = 0
+    NOT_HOMED = 1
+    IDLE = 2
+    READY = 3
+    ARMED = 4
+    APPROACH = 5
+    CONTACT = 6
+    DRIVE = 7
+    HOLD = 8
+    RETRACT = 9
+    DONE = 10
+    STOPPED = 11
+    FAULT = 12
+    ESTOP = 13
+
+    @property
+    def moving(self) -> bool:
+        return self in (RigState.APPROACH, RigState.CONTACT, RigState.DRIVE, RigState.RETRACT)
+
+
+class StopReason(IntEnum):
+    """Why a rig's stroke ended, as the rig says."""
+
+    NONE = 0
+    TARGET = 1
+    VOLTAGE = 2
+    FORCE = 3
+    DEFORMATION = 4
+    TEMPERATURE = 5
+    OPERATOR = 6
+    ESTOP = 7
+    INTERLOCK = 8
+    LINK = 9
+    SERVO = 10
+    OVERTRAVEL = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """What a rig is told before it is armed. Depth counts from contact; None is no stop by that quantity."""
+
+    tool: Literal["nail", "crush"]
+    depth_mm: float
+    speed_mm_s: float
+    approach_mm_s: float
+    retract_mm_s: float
+    thickness_mm: float
+    contact_force_n: float
+    force_stop_n: float
+    link_watchdog_s: float
+    deformation_stop: float | None = None  # part of the thickness
+    voltage_stop_v: float | None = None  # stops at or below it
+
+
+@dataclass(frozen=True, slots=True)
+class RigStatus:
+    """One fresh look at a rig. ``contact_mm`` and ``since_contact_s`` are None before contact; ``open_interlocks``
+    names those that are not healthy; ``link_lost`` says that the stroke went on without the host."""
+
+    state: RigState
+    reason: StopReason
+    position_mm: float
+    force_n: float
+    peak_force_n: float
+    contact_mm: float | None
+    since_contact_s: float | None
+    contact_voltage_v: float | None
+    open_interlocks: tuple[str, ...]
+    link_lost: bool
+    remote: bool
+
+
+class BurstRow(NamedTuple):
+    """One row of a rig's ring buffer. ``mono_s`` is on the host's loop clock, by the offset measured."""
+
+    mono_s: float
+    position_mm: float
+    force_n: float
+    voltage_v: float
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A rig's ring buffer after a stroke, in order of time. ``offset_within_s`` is the half-width of the clock offset's
+    uncertainty (half the shortest exchange's round trip, plus one tick of the rig's clock)."""
+
+    rows: tuple[BurstRow, ...]
+    offset_within_s: float
+
+
+@runtime_checkable
+class Rig(Device, Protocol):
+    """A penetration or crush rig. What moves can hurt: its own door lock, E-stop and drive enable are the safety.
+
+    Its channels begin with ``<name>.nail.position_mm``, ``.speed_mm_s``, ``.force_n``, ``.voltage_v``, ``.state``
+    (a :class:`RigState` value) and go on with the used points. ``prepare`` writes a stroke and reads it back.
+    ``arm`` and ``start`` are two commands, each acknowledged; from ``arm`` on a task of the driver's own keeps the
+    rig's link watchdog fed, until ``disarm``, ``stop`` or the end of the stroke. ``stop`` goes through the stop lane
+    and returns once nothing moves; the tool stays where it is. ``retract`` is never called by anything but a person's
+    decision. ``make_safe`` disarms, and stops a motion that has not made contact; a stroke in contact is left to the
+    rig, which finishes and holds. ``exhaust`` and ``camera`` switch the rig's own outputs.
+    """
+
+    async def prepare(self, stroke: Stroke) -> None: ...
+    async def arm(self) -> None: ...
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def disarm(self) -> None: ...
+    async def retract(self) -> None: ...
+    async def exhaust(self, *, on: bool) -> None: ...
+    async def camera(self, *, on: bool) -> None: ...
+    async def status(self) -> RigStatus: ...
+    async def burst(self) -> Burst: ...
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """What a driver is made from: the bench file's device entry, its wire already open-able, and a clock.
@@ -192,3 +315,6 @@ class DriverModel:
     create: Callable[[DeviceSettings], Device]
     watchdog_max_s: float | None = None
     holds_reversed_cell: bool = False
+    #: For a model whose registers a profile describes: the model with that profile's points. Takes the profile's text
+    #: and where it stands; raises ConfigError with every fault. Without a profile such a model has no points.
+    with_profile: Callable[[str, str], DriverModel] | None = None

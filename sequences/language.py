@@ -250,6 +250,130 @@ class Call(StepBase):
     parameters: dict[Name, Expr] = Field(default_factory=dict)
 
 
+class Transfer(StepBase):
+    """A person carries the sample to another place. ``to`` is the kind of that place; the channel must reach one.
+
+    The contactor of the place that is left is open, by its feedback, before anybody is asked. At the new place the
+    sample is scanned again, and its leads, polarity and OCV are checked: the OCV may have moved by ``ocv_within``
+    since it was left. ``charge_age`` is the longest time since the end of the last charge. Either one missed ends the
+    run as a refusal would; nothing is energised. Results: ``voltage`` (the OCV there), ``duration``,
+    ``transfer.charge_age``.
+    """
+
+    kind: Literal["transfer"] = "transfer"
+    to: Literal["chamber", "rig", "position"]
+    ocv_within: Expr
+    charge_age: Expr
+
+
+class Penetrate(StepBase):
+    """Drive the nail. ``depth`` counts from contact, ``speed`` is held while in contact.
+
+    The sample's contactor is open, by its feedback. Arming and starting are two decisions by two people. The rig
+    stops by itself at ``depth`` or at ``force``; ``end`` stops it earlier. Afterwards the nail stays where it is.
+    Names for results, from the rig's own buffer: ``stroke.speed`` (mean from contact to stop), ``stroke.depth``,
+    ``stroke.peak_force``.
+    """
+
+    kind: Literal["penetrate"] = "penetrate"
+    speed: Expr
+    depth: Expr
+    force: Expr
+    end: Cond | None = None
+    timeout: Expr
+
+
+class Crush(StepBase):
+    """Press until the first of: ``deformation`` (part of the sample's thickness), ``force``, a cell voltage at or
+    below ``voltage``. Otherwise as :class:`Penetrate`; ``stroke.deformation`` is a part of the thickness.
+    """
+
+    kind: Literal["crush"] = "crush"
+    speed: Expr
+    deformation: Expr
+    force: Expr
+    voltage: Expr
+    end: Cond | None = None
+    timeout: Expr
+
+
+class Hold(StepBase):
+    """The tool stays where it is for ``duration``; nothing moves."""
+
+    kind: Literal["hold"] = "hold"
+    duration: Expr
+
+
+class Retract(StepBase):
+    """Pull the tool out. Always asks a person, who may say no: the step then ends with the tool left in."""
+
+    kind: Literal["retract"] = "retract"
+    timeout: Expr
+
+
+class Short(StepBase):
+    """Close the short contactor for ``duration``, or until ``end``. The sample's contactor is open, by feedback."""
+
+    kind: Literal["short"] = "short"
+    duration: Expr
+    end: Cond | None = None
+
+
+class Heat(StepBase):
+    """Warm the place to ``temperature``: by its chamber, whose setpoint is moved at ``ramp``, or by a heater that is
+    switched on. Ends when the place's air is within ``tolerance`` of ``temperature``, or by ``end``.
+    """
+
+    kind: Literal["heat"] = "heat"
+    by: Literal["chamber", "heater"] = "chamber"
+    temperature: Expr
+    ramp: Expr | None = None
+    tolerance: Expr
+    end: Cond | None = None
+    timeout: Expr
+
+
+class Observe(StepBase):
+    """Watch with nothing energised. Lasts ``duration``, counted from the first contact or ampere of the stimulus, and
+    on until the hottest surface point is at or below ``until`` and has moved by less than ``rate`` a minute; at most
+    ``at_most``. No trip skips it and nobody shortens it.
+    """
+
+    kind: Literal["observe"] = "observe"
+    duration: Expr
+    until: Expr
+    rate: Expr
+    at_most: Expr
+
+
+class Question(Strict):
+    """What a person answers yes or no after looking. ``definition`` is the standard's. ``detectors`` are those whose
+    alarm contradicts a no ("flame"): the answer then stays undecided.
+
+    The answer is ``judgement.<name>`` in expressions: 1 is yes, 0 is no.
+    """
+
+    name: Name
+    text: Text
+    definition: Text
+    source: Source
+    detectors: tuple[Literal["smoke", "flame", "gas"], ...] = ()
+
+
+class Judge(StepBase):
+    """A person's closed answers, with what was recorded shown beside each question. Unanswered ones await judgement."""
+
+    kind: Literal["judge"] = "judge"
+    questions: tuple[Question, ...] = Field(min_length=1)
+
+
+class Quarantine(StepBase):
+    """Supervised until a person takes over. ``energy`` is what may still be inside, at most."""
+
+    kind: Literal["quarantine"] = "quarantine"
+    energy: Expr | None = None
+
+
 #: The kinds of steps, by the key that a file writes.
 STEP_KINDS: dict[str, type[StepBase]] = {
     "charge": Charge,
@@ -262,6 +386,16 @@ STEP_KINDS: dict[str, type[StepBase]] = {
     "repeat": Repeat,
     "repeat_until_stable": RepeatUntilStable,
     "call": Call,
+    "transfer": Transfer,
+    "penetrate": Penetrate,
+    "crush": Crush,
+    "hold": Hold,
+    "retract": Retract,
+    "short": Short,
+    "heat": Heat,
+    "observe": Observe,
+    "judge": Judge,
+    "quarantine": Quarantine,
 }
 
 
@@ -292,7 +426,26 @@ def _as_step(value: object) -> object:
 
 Step = Annotated[
     Annotated[
-        Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure | Repeat | RepeatUntilStable | Call,
+        Charge
+        | Discharge
+        | Rest
+        | ChamberSet
+        | Soak
+        | Confirm
+        | Measure
+        | Repeat
+        | RepeatUntilStable
+        | Call
+        | Transfer
+        | Penetrate
+        | Crush
+        | Hold
+        | Retract
+        | Short
+        | Heat
+        | Observe
+        | Judge
+        | Quarantine,
         Field(discriminator="kind"),
     ],
     BeforeValidator(_as_step),
@@ -302,12 +455,14 @@ Step = Annotated[
 class Watch(Strict):
     """A value followed over the steps named in ``during`` (a repeat's id covers its steps; none means all).
 
-    ``of`` is a live quantity (``ambient``, ``temperature``, ``voltage``, ...) and ``take`` what is kept of it.
+    ``of`` is a live quantity (``ambient``, ``temperature``, ``voltage``, ...) and ``take`` what is kept of it. Instead,
+    ``when`` is a condition: the watch is 1 if it ever held, else 0.
     """
 
     name: Name
-    of: Literal["ambient", "temperature", "voltage", "current"]
-    take: Literal["min", "max", "mean"]
+    of: Literal["ambient", "temperature", "voltage", "current", "cell_voltage"] | None = None
+    take: Literal["min", "max", "mean"] | None = None
+    when: Cond | None = None
     during: tuple[StepId, ...] = ()
 
 

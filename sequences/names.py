@@ -20,6 +20,8 @@ CELL: dict[str, Dimension] = {
     "cell.t_min": Dimension.TEMPERATURE,
     "cell.t_max": Dimension.TEMPERATURE,
     "cell.mass": Dimension.MASS,
+    "cell.weight": Dimension.FORCE,  # of the run's sample mass, at 9.80665 m/s2
+    "cell.thickness": Dimension.LENGTH,
     "cell.claimed_energy_density": Dimension.ENERGY_DENSITY,
 }
 
@@ -30,6 +32,10 @@ INSTANT: dict[str, Dimension] = {
     "power": Dimension.POWER,
     "temperature": Dimension.TEMPERATURE,
     "ambient": Dimension.TEMPERATURE,
+    # At the sample's own leads, contactor open or closed.
+    "cell_voltage": Dimension.VOLTAGE,
+    # The fastest rise of any good surface point, over its last two seconds or more.
+    "temperature_rate": Dimension.TEMPERATURE_RATE,
 }
 
 #: Counted since the step began, never negative.
@@ -46,7 +52,27 @@ RUN: dict[str, Dimension] = {
     "run.longest_log_interval": Dimension.TIME,
     "run.calibration_margin": Dimension.TIME,
     "run.sample_mass": Dimension.MASS,
+    # From the first contact, ampere or heat of the stimulus on; without one they have no value.
+    "run.observed": Dimension.TIME,
+    "run.peak_temperature": Dimension.TEMPERATURE,
+    "run.stimulus_to_peak": Dimension.TIME,
+    # The longest time between two stored rows of the surface points, from the stimulus to the end of the observation.
+    "run.longest_observation_interval": Dimension.TIME,
 }
+
+#: What a stroke of the rig leaves for the results of its step.
+STROKE: dict[str, Dimension] = {
+    "stroke.speed": Dimension.SPEED,
+    "stroke.depth": Dimension.LENGTH,
+    "stroke.deformation": Dimension.NUMBER,
+    "stroke.peak_force": Dimension.FORCE,
+}
+
+#: What a transfer leaves for the results of its step.
+TRANSFER: dict[str, Dimension] = {"transfer.charge_age": Dimension.TIME}
+
+#: The prefix of a judge step's answers; 1 is yes, 0 is no.
+JUDGEMENT = "judgement."
 
 FIXED: dict[str, Dimension] = CELL | LIVE | RUN
 

@@ -43,16 +43,38 @@ class CellSpec:
 
 
 SignalKind = Literal[
-    "surface", "air", "cell_voltage", "feedback", "door_closed", "estop_released", "smoke", "flame", "contactor", "idle"
+    "surface",
+    "air",
+    "cell_voltage",
+    "feedback",
+    "contactor",
+    "short",
+    "short_feedback",
+    "door_closed",
+    "door_locked",
+    "estop_released",
+    "smoke",
+    "flame",
+    "gas",
+    "pressure",
+    "exhaust",
+    "exhaust_flow",
+    "heater",
+    "idle",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What is wired to one point of a device. ``of`` is a place, or a channel for cell_voltage and contactor."""
+    """What is wired to one point of a device. ``of`` is a place, or a channel for cell_voltage, contactor, feedback,
+    short and short_feedback; those are then at the place ``at`` ("" is the channel's own place). ``index`` tells
+    several thermocouples of one place apart, 0 being the nearest to the stimulus.
+    """
 
     kind: SignalKind
     of: str = ""
+    at: str = ""
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +97,35 @@ class DeviceSpec:
     channel: str | None = None
     current_gain_error: float = 0.0
     mains_hz: int = 50
+    #: The text of the register profile of a device that has one, and where it stands.
+    profile: str | None = None
+    profile_where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceSpec:
-    """Where a sample can be. ``chamber`` is the device that conditions its air, if any."""
+    """Where a sample can be. ``chamber`` is the device that conditions its air, ``rig`` the one that presses there."""
 
     name: str
     chamber: str | None = None
     start_temperature_c: float = 23.0
+    rig: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """A cycler terminal, through a contactor, to the cell in a place."""
+    """A cycler terminal, through a contactor, to the cell in a place.
+
+    ``reaches`` are other places that its leads go to, each through a contactor of its own; ``short_resistance_ohm`` is
+    that of the external short circuit there. The cell is in ``place`` until it is carried.
+    """
 
     name: str
     place: str
     cell: CellSpec | None
     lead_resistance_ohm: float = 2e-4
+    reaches: tuple[str, ...] = ()
+    short_resistance_ohm: float = 2e-3
 
 
 @dataclass(frozen=True, slots=True)

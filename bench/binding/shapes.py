@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Subject = Literal["sample", "bench", "interlock", "device"]
+#: ``detector`` is smoke, flame or gas: an interlock before the stimulus, an observation from it on.
+Subject = Literal["sample", "bench", "interlock", "detector", "device"]
+
+DETECTORS = ("smoke", "flame", "gas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class GuardLimit:
 
 @dataclass(frozen=True, slots=True)
 class BoundChannel:
-    """A channel of the bench with every role bound. Names with dots are reading channels (``psb.out.voltage_v``)."""
+    """A channel of the bench at one place, with every role bound. Names with dots are reading channels
+    (``psb.out.voltage_v``)."""
 
     name: str
     place: str
@@ -62,6 +66,19 @@ class BoundChannel:
     chamber: Point | None
     chamber_air: str | None
     interlocks: Mapping[str, str]
+    kind: str = "chamber"
+    rig: Point | None = None
+    exhaust: Point | None = None
+    heater: Point | None = None
+    pressure: str | None = None
+    short: Point | None = None
+    short_feedback: str | None = None
+
+    @property
+    def detectors(self) -> Mapping[str, str]:
+        """Those of ``interlocks`` that tell of fire or gas: reading channel by ``smoke``, ``flame`` or ``gas``."""
+        kinds = {name: name.removesuffix("_clear") for name in self.interlocks}
+        return {kind: self.interlocks[name] for name, kind in kinds.items() if kind in DETECTORS}
 
     @property
     def cycler_device(self) -> str:
@@ -86,10 +103,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """How often one device is read, in seconds."""
+    """How often one device is read, in seconds: while something is energised, at rest, and in stimulus and observation
+    (None: as while energised). ``moving_s`` is a rig's, while it is armed or moves; what is energised elsewhere does
+    not concern it."""
 
     energised_s: float
     rest_s: float
+    stimulus_s: float | None = None
+    moving_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bench.config.loading import Document, Strict, load_document, read_document
 from bench.config.quantities import (
     AsTuple,
     Current,
+    Pressure,
     Rating,
     Temperature,
     Time,
@@ -35,7 +36,16 @@ ZoneName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "a zone's name", '"ce
 PointRef = Annotated[str, matching(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "a point, device.point", '"th1.ai0"')]
 
 #: The inputs that the guard knows how to read. ON means that all is well; OFF or silence trips.
-InterlockName = Literal["door_closed", "estop_released", "smoke_clear", "flame_clear", "gas_clear"]
+InterlockName = Literal[
+    "door_closed",
+    "door_locked",
+    "estop_released",
+    "light_curtain_clear",
+    "exhaust_flow",
+    "smoke_clear",
+    "flame_clear",
+    "gas_clear",
+]
 
 #: Longest host watchdog of a device that can deliver energy (safety rule: gone 5 s after the host).
 LONGEST_WATCHDOG_S = 5.0
@@ -70,6 +80,7 @@ class DevicePolling(Strict):
 
     energised_s: Time | None = Field(default=None, alias="energised", examples=['"1 s"'])
     rest_s: Time | None = Field(default=None, alias="rest", examples=['"2 s"'])
+    stimulus_s: Time | None = Field(default=None, alias="stimulus", examples=['"1 s"'])
 
 
 class DeviceEntry(Strict):
@@ -81,18 +92,59 @@ class DeviceEntry(Strict):
     serial: str | None = Field(default=None, min_length=1, max_length=64, description="checked when it answers")
     rating: Rating = Field(default_factory=dict, examples=['{ voltage = "60 V", current = "170 A" }'])
     watchdog_s: Time | None = Field(default=None, alias="watchdog", examples=['"4 s"'])
+    profile: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=400,
+        description="its registers: a name that comes with Cellbench, or a .toml file beside this one",
+        examples=['"reference"'],
+    )
     poll: DevicePolling = Field(default_factory=DevicePolling)
 
 
+class TemperatureLimits(Strict):
+    low_c: Temperature | None = Field(default=None, alias="low", examples=['"-45 degC"'])
+    high_c: Temperature = Field(alias="high", examples=['"120 degC"'])
+
+
+class PressureLimits(Strict):
+    high_kpa: Pressure = Field(alias="high", examples=['"130 kPa"'])
+
+
+class PlaceLimits(Strict):
+    """What this place is built for, where it differs from ``[limits]``. A blast enclosure stands more than a chamber."""
+
+    place_temperature: TemperatureLimits | None = Field(default=None, examples=['{ high = "250 degC" }'])
+    surface_temperature: TemperatureLimits | None = Field(default=None, examples=['{ high = "1200 degC" }'])
+    pressure: PressureLimits | None = Field(default=None, examples=['{ high = "130 kPa" }'])
+
+
 class Place(Strict):
-    """Where a sample can be, with the air, the sensors and the interlocks of that place."""
+    """Where a sample can be, with the air, the sensors, the tool and the interlocks of that place."""
 
     kind: Literal["chamber", "rig", "position"] = Field(examples=['"chamber"'])
     zone: ZoneName = Field(description="gas, fire and runaway trips act on the whole zone", examples=['"cell-a"'])
     chamber: PointRef | None = Field(default=None, examples=['"ch1.air"'])
     ambient: PointRef | None = Field(default=None, examples=['"th1.ai3"'])
     surface: Annotated[tuple[PointRef, ...], AsTuple] = Field(default=(), examples=['["th1.ai0", "th1.ai1"]'])
+    rig: PointRef | None = Field(default=None, description="the nail or platen", examples=['"rig.nail"'])
+    exhaust: PointRef | None = Field(default=None, description="stays on after a trip", examples=['"io2.exhaust"'])
+    heater: PointRef | None = Field(default=None, examples=['"io2.heater"'])
+    pressure: PointRef | None = Field(default=None, examples=['"io2.pressure"'])
+    limits: PlaceLimits = Field(default_factory=PlaceLimits)
     interlocks: dict[InterlockName, PointRef] = Field(default_factory=dict)
+
+
+class Reach(Strict):
+    """Another place that a channel's leads go to, with a contactor of its own there."""
+
+    cell_voltage: PointRef = Field(examples=['"v1.ai1"'])
+    contactor: PointRef = Field(examples=['"io2.sample"'])
+    contactor_feedback: PointRef = Field(examples=['"io2.sample_closed"'])
+    short_contactor: PointRef | None = Field(
+        default=None, description="shorts the sample's terminals", examples=['"io2.short"']
+    )
+    short_contactor_feedback: PointRef | None = Field(default=None, examples=['"io2.short_closed"'])
 
 
 class Channel(Strict):
@@ -107,16 +159,12 @@ class Channel(Strict):
     contactor: PointRef = Field(description="output off is not isolation", examples=['"io1.do0"'])
     contactor_feedback: PointRef = Field(description="proves that it opened", examples=['"io1.di0"'])
     abuse: bool = Field(default=False, description="true only where an abuse test may be run")
+    reaches: dict[PlaceName, Reach] = Field(default_factory=dict, description="one [channels.NAME.reaches.PLACE] each")
 
 
 class VoltageLimits(Strict):
     low_v: Voltage = Field(alias="low", examples=['"-0.5 V"'])
     high_v: Voltage = Field(alias="high", examples=['"5 V"'])
-
-
-class TemperatureLimits(Strict):
-    low_c: Temperature | None = Field(default=None, alias="low", examples=['"-45 degC"'])
-    high_c: Temperature = Field(alias="high", examples=['"120 degC"'])
 
 
 class Limits(Strict):
@@ -153,6 +201,7 @@ class Simulation(Strict):
     """Only a simulated run reads this."""
 
     operator: dict[str, str] = Field(default_factory=dict, examples=['{ humidity = "45 %" }'])
+    hands: str | None = Field(default=None, description="written by a standing bench: where a sample is carried by")
 
 
 class BenchFile(Document):

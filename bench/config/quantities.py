@@ -81,6 +81,7 @@ Temperature = Annotated[float, Field(ge=-273.15), quantity(Dimension.TEMPERATURE
 Charge = Annotated[float, Field(gt=0), quantity(Dimension.CHARGE)]
 Mass = Annotated[float, Field(gt=0), quantity(Dimension.MASS)]
 Length = Annotated[float, Field(gt=0), quantity(Dimension.LENGTH)]
+Pressure = Annotated[float, Field(gt=0), quantity(Dimension.PRESSURE)]
 EnergyDensity = Annotated[float, Field(gt=0), quantity(Dimension.ENERGY_DENSITY)]
 CurrentPerRated = Annotated[float, Field(gt=0), quantity(Dimension.CURRENT_PER_RATED)]
 

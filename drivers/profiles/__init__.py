@@ -1,0 +1,1 @@
+"""Register profiles that come with Cellbench, as package data: ``<name>.toml``. docs/register-profiles.md."""
