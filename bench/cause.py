@@ -28,3 +28,7 @@ class Cause:
     device: str | None = None
     value: float | None = None
     limit: float | None = None
+
+
+class NotConfirmedError(Exception):
+    """A person did not give the confirmation, or the leave, that the step needs."""

@@ -4,6 +4,9 @@ Three parties work side by side: the walk (which alone gives energy), the guard 
 module, which waits for the first thing that ends the run. Whatever that is - the sequence's own end, a trip, a person,
 a device, a crash of a task, the cancelling of the run itself - the same way out follows: energy forbidden, safe state
 begun, walk cancelled, safe state finished, readings and record closed, verdict.
+
+From the first contact or ampere of a stimulus on, an end is not the end: energy goes all the same, but readings, guard
+and record go on, and the walk takes up the observation that the sequence asks for. What was the cause stays the cause.
 """
 
 from __future__ import annotations
@@ -13,31 +16,35 @@ import math
 import traceback
 from typing import Any
 
+from bench.aftermath import Aftermath
 from bench.answers import Answers
-from bench.binding.shapes import GuardLimit
-from bench.cause import Cause, EndKind
+from bench.cause import Cause, EndKind, NotConfirmedError
+from bench.causes import cause_of, faults_of, said, unsafe
 from bench.energy import Energy, EnergyForbiddenError
-from bench.guard import Guard, is_fire
+from bench.guard import STOPS_MOTION, Guard, is_fire
+from bench.judging import settle
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
+from bench.means import Hands, Means
 from bench.notebook import Notebook, TruthProbe
 from bench.observing import Message, Observation, Observer, Progress, nobody
 from bench.outcome import EndedBy, Outcome
 from bench.plan import Plan
 from bench.poller import Poller
-from bench.preflight import Preflight, SampleRefused
+from bench.preflight import Preflight
 from bench.recorder import Recorder
 from bench.safe_state import SafeResult, SafeState, outlast
+from bench.seat import Seat
 from bench.station import Station
-from bench.steps import Means, NotConfirmedError
 from bench.stream import Batch, Stage, Stream
+from bench.stroke import StrokeRun
 from bench.waiting import StepTimeoutError
 from bench.walk import Walk
 from drivers.clock import real_elapsed_s
-from drivers.errors import BenchError, DeviceError, Fault, RecordError
+from drivers.errors import BenchError, DeviceError, RecordError
 from sequences.language import Phase
-from sequences.verdict import judge, overall
 
+PEAK = "run.peak_temperature"
 #: The screen is told no more often than this, in real time.
 PROGRESS_S = 0.1
 #: Giving remote control back is a courtesy; it may not hold up the end.
@@ -54,14 +61,17 @@ async def run(
     truth: TruthProbe | None,
     stop: asyncio.Event,
     observer: Observer = nobody,
+    hands: Hands | None = None,
 ) -> Outcome:
     """Run the plan to its end, whatever that is, and leave the bench safe.
+
+    ``hands`` carry the sample on a simulated bench.
 
     ``station`` is connected; ``log`` and ``recorder`` are open and stay so (the caller seals the bundle). ``stop`` is
     a person's: setting it takes energy away and ends the run; setting it again changes nothing. Errors of devices,
     sample, record and program come back in the Outcome. Raises only CancelledError, after the safe state.
     """
-    return await _Run(plan, station, log, recorder, answers, truth, stop, observer).go()
+    return await _Run(plan, station, log, recorder, answers, truth, stop, observer, hands).go()
 
 
 class _Run:
@@ -77,23 +87,44 @@ class _Run:
         truth: TruthProbe | None,
         stop: asyncio.Event,
         observer: Observer,
+        hands: Hands | None,
     ) -> None:
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
         self._truth, self._stop, self._observing = truth, stop, observer
         self._stream, self._energy = Stream(), Energy()
-        channel = plan.channel
-        self._live = Live(LiveChannels(channel.voltage, channel.current, channel.surface, channel.ambient))
+        self._live = Live(LiveChannels.of(plan.channel))
         self._notebook = Notebook(plan.values, self._live, plan.sequence.watch)
         self._pollers = self._made_pollers()
         self._safe = SafeState(
             tuple(station.devices.values()),
-            feedback=channel.contactor_feedback,
+            feedbacks=plan.feedbacks,
             energy=self._energy,
             event=log.event,
-            detectors={limit.channel.split(".", 1)[0]: None for limit in plan.limits if is_fire(limit.rule)},
+            detectors=dict.fromkeys(
+                name.split(".", 1)[0] for place in plan.places.values() for name in place.detectors.values()
+            ),
             burns=lambda seen: self._guard.burns or self._guard.burns_by(seen),
         )
         self._guard = self._made_guard()
+        self._seat = Seat(
+            plan,
+            devices=station.devices,
+            cycler=station.cycler,
+            pollers=self._pollers,
+            stream=self._stream,
+            energy=self._energy,
+            guard=self._guard,
+            event=log.event,
+        )
+        self._aftermath = Aftermath(
+            self._stream,
+            self._notebook,
+            place=lambda: self._seat.channel,
+            event=log.event,
+            on_begin=self._stimulated,
+            on_end=self._observed,
+        )
+        self._stroke = self._made_stroke(answers)
         means = Means(
             plan=plan,
             cycler=station.cycler,
@@ -104,12 +135,18 @@ class _Run:
             answers=answers,
             truth=truth,
             event=log.event,
+            seat=self._seat,
+            aftermath=self._aftermath,
+            stroke=self._stroke,
+            hands=hands,
         )
         self._walk = Walk(means, recorder, self._observer)
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
+        self._stream.subscribe(Stage.LIVE, self._notebook.look)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
         self._stream.subscribe(Stage.OBSERVER, self._show)
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
+        self._phase: Phase | None = None
         self._shown_s = -math.inf
         self._begun_s = asyncio.get_running_loop().time()
 
@@ -127,6 +164,14 @@ class _Run:
         except asyncio.CancelledError:
             cancelled = True
         cause, error = self._why(work, [*pollers, timer], cancelled=cancelled)
+        self._phase = self._walk.phase
+        self._take_energy_away(cause)
+        touched = loop.create_task(self._sample_is_touched(cause), name="is the sample touched")
+        cancelled |= await outlast(touched)
+        if touched.result():
+            going_on = loop.create_task(self._observe_on(cause, work), name="observation")
+            cancelled |= await outlast(going_on)
+            cause = going_on.result()
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
@@ -158,11 +203,10 @@ class _Run:
         preflight = Preflight(
             plan=plan,
             cycler=station.cycler,
-            switches=station.switches,
+            switches=station.modules,
             pollers=self._pollers,
             stream=self._stream,
-            energy=self._energy,
-            guard=self._guard,
+            seat=self._seat,
             event=self._log.event,
         )
         self._observer(Message("preflight: reading the bench and the sample"))
@@ -179,23 +223,94 @@ class _Run:
         crashed = next((task for task in watching if task.done()), None)
         if crashed is not None:
             error = None if crashed.cancelled() else crashed.exception()
-            return _cause_of(error or RuntimeError(f"{crashed.get_name()} ended")), error
+            return cause_of(error or RuntimeError(f"{crashed.get_name()} ended")), error
         if work.done() and not work.cancelled():
             error = work.exception()
-            return (Cause(EndKind.COMPLETED), None) if error is None else (_cause_of(error), error)
+            return (Cause(EndKind.COMPLETED), None) if error is None else (cause_of(error), error)
         if self._stop.is_set():
+            if self._aftermath.ended_s is not None:  # the test is over: what is left is asked for later
+                return Cause(EndKind.COMPLETED, "stopped after the observation"), None
             return Cause(EndKind.PERSON, "stop"), None
         return Cause(EndKind.HOST, "cancelled" if cancelled else "ended without a cause"), None
 
-    def _begin_end(self, cause: Cause) -> None:
+    def _take_energy_away(self, cause: Cause) -> None:
         """Energy off first; the rest may wait."""
         why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
-        self._safe.begin(why, fire=is_fire(cause.rule) or self._guard.burns)
+        fire = is_fire(cause.rule) or self._guard.burns
+        self._safe.begin(why, fire=fire, stop_motion=cause.kind in STOPS_MOTION)
+
+    async def _sample_is_touched(self, cause: Cause) -> bool:
+        """Whether an observation is owed: the stimulus has reached the sample, or nobody can say that it has not."""
+        if cause.kind is EndKind.COMPLETED or self._log.failed is not None:
+            return False
+        stroke = self._stroke
+        if stroke is not None and stroke.pending and not self._aftermath.begun:
+            try:
+                touched = (await stroke.rig.status()).contact_mm is not None
+                what = "contact"
+            except DeviceError:
+                touched, what = True, "the rig was lost while it moved: contact is not excluded"
+            if touched:
+                stroke.tool_in = True
+                self._aftermath.begin(what, device=stroke.rig.name)
+        return self._aftermath.begun and self._aftermath.ended_s is None
+
+    async def _observe_on(self, cause: Cause, work: asyncio.Task[None]) -> Cause:
+        """Keep recording and observing to the end that the sequence asks for. Gives the cause that then counts: a
+        sample event gives way to what came after it from the bench or a person."""
+        self._note("observing_on", cause=cause.kind, rule=cause.rule, device=cause.device)
+        self._observer(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
+        await self._safe.begin("the stimulus was reached")
+        await asyncio.gather(work, return_exceptions=True)
+        asking = asyncio.get_running_loop().create_task(self._stop_motion_when_asked(), name="stop motion")
+        try:
+            await self._settle_stroke()
+            await self._walk.observe()
+            await self._settle_stroke()
+        except (BenchError, NotConfirmedError, EnergyForbiddenError, StepTimeoutError, ValueError) as error:
+            self._note("observation_broken_off", error=f"{type(error).__name__}: {error}")
+            self._observer(Message(f"the observation broke off: {error}", loud=True))
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        if cause.kind is not EndKind.SAMPLE_EVENT:
+            return cause
+        if self._guard.later is not None:
+            return self._guard.later
+        return Cause(EndKind.PERSON, "stop") if self._stop.is_set() else cause
+
+    async def _stop_motion_when_asked(self) -> None:
+        await self._stop.wait()
+        if self._aftermath.ended_s is None:
+            self._note("stop_asked")
+            self._safe.begin("person: stop", stop_motion=True)
+
+    async def _settle_stroke(self) -> None:
+        """What can still be read of a stroke that a trip broke off. Tried again once the observation is over."""
+        stroke = self._stroke
+        if stroke is None or not stroke.pending:
+            return
+        try:
+            await stroke.settle()
+        except DeviceError as error:
+            self._note("stroke_unread", device=stroke.rig.name, error=error.faults[0].error)
+            self._energy.move(on=False)
+            return
+        self._walk.take_broken_off(stroke.values)
+
+    def _stimulated(self) -> None:
+        self._guard.stimulated = True
+        self._energy.watch(closely=True)
+
+    def _observed(self) -> None:
+        self._guard.observed = True
+
+    def _begin_end(self, cause: Cause) -> None:
         self._note(
             "ending", cause=cause.kind, rule=cause.rule, device=cause.device, value=cause.value, limit=cause.limit
         )
         self._guard.close()
-        self._observer(Message(_said(cause), loud=cause.kind is not EndKind.COMPLETED))
+        self._observer(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
 
     async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
         """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
@@ -219,31 +334,51 @@ class _Run:
         except RecordError as failed:
             error = error or failed
         if self._log.failed is not None and cause.kind is not EndKind.HOST:
-            cause, error = _cause_of(self._log.failed), self._log.failed
+            cause, error = cause_of(self._log.failed), self._log.failed
         notebook, sequence = self._notebook, self._plan.sequence
-        criteria = tuple(judge(criterion, self._live.values) for criterion in sequence.criteria)
-        results = {name: notebook.evaluate(expression) for name, expression in sequence.results.items()}
-        true = {name: notebook.evaluate_truth(expression) for name, expression in sequence.results.items()}
-        phase = self._walk.phase
+        self._aftermath.tell()
+        if self._truth is not None and self._aftermath.begun:
+            true_peak_c = self._truth.totals(self._plan.channel.name).peak_surface_c
+            notebook.put_truth("run.peak_temperature", true_peak_c)
         # A bench that did not become safe is a device's error, however well the sequence ended.
         if not safe.confirmed and cause.kind is EndKind.COMPLETED:
             cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
         ended = cause.kind if safe.confirmed or cause.kind is EndKind.HOST else EndKind.DEVICE
-        verdict = overall(criteria, ended.value, phase=phase or Phase.CONDITIONING)
-        ended_by = EndedBy(
-            None if phase is None else phase.value, cause.kind, cause.rule, cause.device, cause.value, cause.limit
-        )
+        phase = None if self._phase is None else self._phase.value
+        settled = settle(sequence, self._live.values, ended=ended.value, phase=phase)
+        true = {name: notebook.evaluate_truth(expression) for name, expression in sequence.results.items()}
+        ended_by = EndedBy(phase, cause.kind, cause.rule, cause.device, cause.value, cause.limit)
+        verdict = settled.verdict
+        peaks = {name for name, expr in sequence.results.items() if PEAK in expr.names}
         self._note("verdict", verdict=verdict, phase=ended_by.phase, ended_by=cause.kind, rule=cause.rule)
         return Outcome(
             verdict=verdict,
             ended_by=ended_by,
-            criteria=criteria,
-            results={name: value for name, value in results.items() if value is not None},
+            criteria=settled.criteria,
+            results=settled.results,
             plant_truth=None if self._truth is None else {name: it for name, it in true.items() if it is not None},
             test_s=asyncio.get_running_loop().time() - self._begun_s,
             safe_state=safe,
-            faults=(*_faults(cause, error, self._guard.error), *_unsafe(safe)),
+            faults=(*faults_of(cause, error, self._guard.error), *unsafe(safe)),
             error=error,
+            at_least=frozenset(peaks) if self._aftermath.at_least else frozenset(),
+            awaiting=settled.awaiting,
+            values=dict(self._live.values),
+            stimulated=self._aftermath.begun,
+        )
+
+    def _made_stroke(self, answers: Answers) -> StrokeRun | None:
+        rig = self._station.rig
+        if rig is None:
+            return None
+        return StrokeRun(
+            rig=rig,
+            seat=self._seat,
+            stream=self._stream,
+            energy=self._energy,
+            aftermath=self._aftermath,
+            answers=answers,
+            event=self._log.event,
         )
 
     def _made_pollers(self) -> tuple[Poller, ...]:
@@ -252,8 +387,7 @@ class _Run:
             Poller(
                 device,
                 index=places[name],
-                energised_s=self._plan.polls[name].energised_s,
-                rest_s=self._plan.polls[name].rest_s,
+                poll=self._plan.polls[name],
                 energy=self._energy,
                 stream=self._stream,
                 event=self._log.event,
@@ -268,9 +402,7 @@ class _Run:
             error = by_name[device].lost
             return None if error is None else error.faults[0].error
 
-        feedback = self._plan.channel.contactor_feedback
         return Guard(
-            (*self._plan.limits, GuardLimit("contactor closed", feedback, 0.5, None, "device", hard=True)),
             channels={name: device.channels for name, device in self._station.devices.items()},
             period_s=lambda device: by_name[device].period_s,
             lost=lost,
@@ -320,63 +452,6 @@ class _Run:
             self._log.event(kind, **fields)
         except RecordError:
             return
-
-
-def _cause_of(error: BaseException) -> Cause:
-    match error:
-        case SampleRefused():
-            return error.cause
-        case StepTimeoutError():
-            return Cause(EndKind.DEVICE, f"timeout: {error.doing}", error.device)
-        case DeviceError():
-            return Cause(EndKind.DEVICE, error.doing, error.device)
-        case NotConfirmedError():
-            return Cause(EndKind.PERSON, "not confirmed")
-        case RecordError():
-            return Cause(EndKind.HOST, "record")
-        case EnergyForbiddenError():
-            return Cause(EndKind.HOST, "energy was forbidden")
-        case BenchError():
-            return Cause(EndKind.HOST, error.faults[0].error)
-        case _:
-            return Cause(EndKind.HOST, f"{type(error).__name__}: {error}")
-
-
-def _faults(cause: Cause, error: BaseException | None, guard_error: str) -> tuple[Fault, ...]:
-    if isinstance(error, BenchError):
-        return error.faults
-    if cause.kind is EndKind.COMPLETED:
-        return ()
-    where = cause.device or "this run"
-    if cause.kind is EndKind.PERSON:
-        fix = "run it again when the reason is settled"
-    elif cause.kind is EndKind.HOST:
-        fix = "keep the bundle and report this: it is a fault of the program or its computer"
-    else:
-        fix = "the report shows the readings up to the trip; settle the cause before the next run"
-    text = _said(cause)
-    return (Fault(f"{text}: {guard_error}" if guard_error else text, where, fix),)
-
-
-def _unsafe(safe: SafeResult) -> tuple[Fault, ...]:
-    if safe.isolated:
-        fix = "the sample's contactor is open, by its feedback; switch this device off at its own panel"
-    else:
-        fix = "isolate the sample by hand before anyone approaches"
-    return tuple(
-        Fault(f"safe state not confirmed ({part.what}): {part.error}", part.device, fix) for part in safe.failures
-    )
-
-
-def _said(cause: Cause) -> str:
-    if cause.kind is EndKind.COMPLETED:
-        return "the sequence has come to its end"
-    text = f"ended by {cause.kind.value.replace('_', ' ')}"
-    if cause.rule is not None:
-        text += f": {cause.rule}"
-    if cause.value is not None and cause.limit is not None:
-        text += f" ({cause.value:.4g}, limit {cause.limit:.4g})"
-    return text
 
 
 def _number(value: float | tuple[float, ...]) -> float | None:

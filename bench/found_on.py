@@ -25,12 +25,15 @@ async def found_on(plan: Plan, heard: Mapping[str, Reading], cycler: Device | No
     DeviceError of the cycler.
     """
     channel, found = plan.channel, {}
-    current, feedback = heard.get(channel.current), heard.get(channel.contactor_feedback)
+    current = heard.get(channel.current)
     if cycler is not None:
         if current is not None and carries_current(plan, current):
             found[cycler.name] = f"{cycler.name} carries {current.value:.2f} A"
         elif isinstance(cycler, TellsOutput) and await cycler.energised():
             found[cycler.name] = f"the output of {cycler.name} is on"
-    if feedback is not None and feedback.value != 0.0:
-        found[channel.contactor.device] = "the sample's contactor is closed"
+    for name in plan.feedbacks:
+        feedback = heard.get(name)
+        if feedback is not None and feedback.value != 0.0:
+            device = name.split(".", 1)[0]
+            found[device] = f"the sample's contactor is closed ({name})"
     return found

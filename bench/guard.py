@@ -11,6 +11,10 @@ What trips, at once and once:
 - the sample's contactor, once it was closed, that is not: what the terminal shows then is not the sample.
 
 The first cause is the cause ("first out"); what follows from it changes nothing.
+
+From the stimulus on, what happens to the sample is what the test is about: its limits, the fire and gas detectors and a
+sensor that burns off trip only if something is energised, and are noted each once. After a trip the guard goes on
+listening until the observation is over: a bench limit, an interlock or a silent device is noted as well.
 """
 
 from __future__ import annotations
@@ -33,10 +37,18 @@ STALE_PERIODS = 3.0
 #: Rules that mean fire or gas: a chamber then goes off instead of to ambient.
 FIRE_WORDS = ("smoke", "flame", "fire", "gas")
 
+#: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
+#: half-driven nail is the worst sample in the house.
+STOPS_MOTION = frozenset({EndKind.INTERLOCK, EndKind.BENCH_LIMIT, EndKind.PERSON})
+
+#: What is the sample's own doing once the stimulus has begun.
+_SAMPLES = ("sample", "detector")
+
 _KINDS = {
     "sample": EndKind.SAMPLE_EVENT,
     "bench": EndKind.BENCH_LIMIT,
     "interlock": EndKind.INTERLOCK,
+    "detector": EndKind.INTERLOCK,
     "device": EndKind.DEVICE,
 }
 
@@ -64,18 +76,20 @@ class _Heard:
 class Guard:
     """Hears the stream first and keeps a timer of its own.
 
-    ``take_energy_away(why, fire=...)`` starts the safe state (through the wires' stop lane) and returns at once; the
-    guard calls it before it returns from the reading that tripped it, after ``event("trip", ...)`` has put cause and
-    a snapshot of all readings on the log. ``lost(device)`` says what is wrong with a device's wire, or None: silence
-    of a device whose wire fails is a device's fault (``device``), any other silence is ``staleness``.
+    ``take_energy_away(why, fire=..., stop_motion=...)`` starts the safe state (through the wires' stop lane) and
+    returns at once; the guard calls it before it returns from the reading that tripped it, after ``event("trip", ...)``
+    has put cause and a snapshot of all readings on the log. ``lost(device)`` says what is wrong with a device's wire,
+    or None: silence of a device whose wire fails is a device's fault (``device``), any other silence is ``staleness``.
 
-    Until :meth:`arm` is called for a channel its readings are only timed: before the contactor closes, the terminal's
-    voltage is not the sample's. ``tripped`` resolves to the cause.
+    Until :meth:`hold_to` names a channel its readings are only timed: before the contactor closes, the terminal's
+    voltage is not the sample's. ``tripped`` resolves to the cause. ``stimulated`` is set with the first contact or
+    ampere of a stimulus, ``observed`` when the observation is over: from then on nothing trips any more. ``later`` is
+    the first cause in between which is not the sample's doing, the trip's own included. ``event("sample_event", ...)``
+    and ``event("bench_event", ...)`` are told once a rule and channel.
     """
 
     def __init__(
         self,
-        limits: Iterable[GuardLimit],
         *,
         channels: Mapping[str, tuple[str, ...]],
         period_s: Callable[[str], float],
@@ -96,7 +110,11 @@ class Guard:
         self._energy = energy
         self._event = event
         self._take_energy_away = take_energy_away
-        self._all = _checks(limits, now_s)
+        self.stimulated = False
+        self.observed = False
+        self.later: Cause | None = None
+        self._noted: set[tuple[str | None, str | None]] = set()
+        self._all: dict[str, _Check] = {}
         self._armed: dict[str, _Check] = {}
         self._heard = {names[0]: _Heard(device, now_s) for device, names in channels.items() if names}
         self._changed_s = now_s
@@ -104,19 +122,16 @@ class Guard:
         energy.on_change(self._look_again)
         self._unsubscribe = stream.subscribe(Stage.GUARD, self._deliver)
 
-    def arm(self, channels: Collection[str] | None = None) -> None:
-        """Act on the limits of these channels (None: of all) from the next reading on; staleness counts from now."""
+    def hold_to(self, limits: Iterable[GuardLimit], *, without: Collection[str] = ()) -> None:
+        """These limits and no others from the next reading on, those of the channels ``without`` only once they are
+        named no longer. The staleness of a channel that was not held before counts from now."""
         now_s = asyncio.get_running_loop().time()
+        before, self._all = self._armed, _checks(limits, now_s)
         for channel, check in self._all.items():
-            if (channels is None or channel in channels) and channel not in self._armed:
-                check.good_s = now_s
-                self._armed[channel] = check
+            if channel in before:
+                check.good_s = before[channel].good_s
+        self._armed = {channel: check for channel, check in self._all.items() if channel not in without}
         self._look_again()
-
-    @property
-    def limited(self) -> frozenset[str]:
-        """The channels that feed a limit."""
-        return frozenset(self._all)
 
     def close(self) -> None:
         """Stop watching: the safe state has begun, and there is nothing left to take away. Idempotent."""
@@ -140,7 +155,7 @@ class Guard:
 
     @property
     def _over(self) -> bool:
-        return self.cause is not None or not self._heard
+        return not self._heard or (self.cause is not None and not self.stimulated)
 
     def _deliver(self, batch: Batch) -> None:
         armed = self._armed
@@ -159,11 +174,46 @@ class Guard:
     def _trip_on(self, check: _Check, reading: Reading) -> None:
         for limit in check.limits:
             if limit.low is not None and reading.value < limit.low:
-                self._trip(Cause(_KINDS[limit.subject], limit.rule, check.device, reading.value, limit.low))
+                self._found(limit, reading, limit.low)
                 return
             if limit.high is not None and reading.value > limit.high:
-                self._trip(Cause(_KINDS[limit.subject], limit.rule, check.device, reading.value, limit.high))
+                self._found(limit, reading, limit.high)
                 return
+
+    def _found(self, limit: GuardLimit, reading: Reading, bound: float) -> None:
+        device = reading.channel.split(".", 1)[0]
+        if self.stimulated and limit.subject in _SAMPLES:
+            cause = Cause(EndKind.SAMPLE_EVENT, limit.rule, device, reading.value, bound)
+        else:
+            cause = Cause(_KINDS[limit.subject], limit.rule, device, reading.value, bound)
+        self._act(cause, reading.channel)
+
+    def _act(self, cause: Cause, channel: str) -> None:
+        """Trip, or from the stimulus on note what does not call for one."""
+        if not self.stimulated:
+            self._trip(cause)
+            return
+        if (cause.rule, channel) in self._noted:
+            return
+        self._noted.add((cause.rule, channel))
+        of_sample = cause.kind is EndKind.SAMPLE_EVENT
+        if not of_sample and self.later is None and not self.observed:
+            self.later = cause
+        kind = "sample_event" if of_sample else "bench_event"
+        self._event(
+            kind,
+            cause=cause.kind.value,
+            rule=cause.rule,
+            channel=channel,
+            device=cause.device,
+            value=cause.value,
+            limit=cause.limit,
+        )
+        if self.observed or (of_sample and not self._energy.energised):
+            return
+        if self.cause is not None and cause.kind in STOPS_MOTION:
+            self._take_energy_away(f"after a trip: {cause.rule}", fire=self.burns, stop_motion=True)
+        self._trip(cause)
 
     def _trip_if_silent(self, now_s: float) -> float:
         """Trip on the first thing that has been silent too long, else give the instant at which one would be."""
@@ -172,24 +222,36 @@ class Guard:
             age_s = STALE_PERIODS * self._period_s(heard.device)
             due_s = max(heard.heard_s, self._changed_s) + age_s
             if now_s > due_s:
-                self._trip(self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard_s, age_s))
-                return now_s
+                cause = self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard_s, age_s)
+                self._act(cause, heard.device)
+                if not self.stimulated:
+                    return now_s
+                due_s = now_s + age_s
             next_s = min(next_s, due_s)
         for check in self._armed.values():
             age_s = STALE_PERIODS * self._period_s(check.device)
             due_s = max(check.good_s, self._changed_s) + age_s
             if now_s > due_s:
                 rule = f"{check.limits[0].rule}: no good reading of {check.channel}"
-                self._trip(self._silence(check.device, rule, now_s - check.good_s, age_s))
-                return now_s
+                self._act(self._silence_of(check, rule, now_s - check.good_s, age_s), check.channel)
+                if not self.stimulated:
+                    return now_s
+                due_s = now_s + age_s
             next_s = min(next_s, due_s)
         return next_s + 1e-3  # later than the limit, not on it
+
+    def _silence_of(self, check: _Check, rule: str, age_s: float, limit_s: float) -> Cause:
+        """A sensor on the sample that is heard but shows nothing good has burnt off, if the stimulus has begun."""
+        on_sample = any(limit.subject == "sample" for limit in check.limits)
+        if self.stimulated and on_sample and self._lost(check.device) is None:
+            return Cause(EndKind.SAMPLE_EVENT, rule, check.device, age_s, limit_s)
+        return self._silence(check.device, rule, age_s, limit_s)
 
     def _silence(self, device: str, rule: str, age_s: float, limit_s: float) -> Cause:
         error = self._lost(device)
         if error is None:
             return Cause(EndKind.STALENESS, rule, device, age_s, limit_s)
-        self.error = error
+        self.error = self.error or error
         return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
 
     def _trip(self, cause: Cause) -> None:
@@ -212,7 +274,7 @@ class Guard:
                 },
             )
         finally:
-            self._take_energy_away(f"trip: {cause.rule}", fire=fire)
+            self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=cause.kind in STOPS_MOTION)
             if not self.tripped.done():
                 self.tripped.set_result(cause)
 

@@ -1,4 +1,4 @@
-"""From values to the clause table, the results and the verdict - at a run's end, and again when a judgement comes later.
+"""From values to clause table, results and verdict - at a run's end, and again when a judgement comes later.
 
 ``values`` are every name that an expression may use, as they stood at the run's end. ``judgement.<name>`` is 1 (yes),
 0 (no), NaN (answered, and contradicted by a detector), or missing: then it awaits a person.

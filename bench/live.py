@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.binding.shapes import BoundChannel
 from bench.stream import Batch
 from bench.totals import StepTotals
 from drivers.reading import Quality
 from sequences.names import INSTANT, START
+
+#: A rise is taken over at least so long: a tenth of a kelvin of noise is then a twentieth of a kelvin per second.
+RATE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,12 @@ class LiveChannels:
     current: str
     surface: tuple[str, ...]
     ambient: str | None
+    cell_voltage: str | None = None
+
+    @classmethod
+    def of(cls, channel: BoundChannel) -> LiveChannels:
+        """Those of a bench channel at one place."""
+        return cls(channel.voltage, channel.current, channel.surface, channel.ambient, channel.cell_voltage)
 
 
 class Follow:
@@ -66,14 +76,37 @@ class Follow:
             self._last_s = t_s
 
 
+class Rate:
+    """How fast one point rises, in K/s, over the last ``RATE_S`` or a little more; NaN until then and after a gap."""
+
+    __slots__ = ("_seen", "k_s")
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, float]] = []
+        self.k_s = math.nan
+
+    def add(self, t_s: float, value_c: float) -> None:
+        if math.isnan(value_c):
+            self._seen.clear()
+            self.k_s = math.nan
+            return
+        seen = self._seen
+        seen.append((t_s, value_c))
+        while len(seen) > 2 and t_s - seen[1][0] >= RATE_S:
+            del seen[0]
+        first_s, first_c = seen[0]
+        self.k_s = (value_c - first_c) / (t_s - first_s) if t_s - first_s >= RATE_S else math.nan
+
+
 class Live:
     """Keeps ``values`` up to date, one batch at a time, for a few microseconds each.
 
     ``values`` is one mapping for the whole run, changed in place: the live names, ``start.<name>`` for the step under
     way, and whatever the walk puts beside them (cell, parameters, results). A quantity without a good reading is NaN,
     which no condition holds for. ``seen`` says what the batch just delivered brought, for those who hear it next.
-    ``temperature`` is the highest good surface point, ``coolest`` the lowest; ``charge``
-    and ``energy`` count in the direction of the step, ``duration`` from its first instant.
+    ``temperature`` is the highest good surface point, ``coolest`` the lowest, ``temperature_rate`` the fastest rise of
+    any of them over ``RATE_S`` or a little more; ``charge`` and ``energy`` count in the direction of the step,
+    ``duration`` from its first instant.
     """
 
     def __init__(self, channels: LiveChannels) -> None:
@@ -81,15 +114,24 @@ class Live:
         self.totals = StepTotals()
         self.seen = 0
         self.coolest_c = math.nan
-        self._kinds = {channels.voltage: _VOLTAGE, channels.current: _CURRENT}
-        self._kinds.update(dict.fromkeys(channels.surface, _SURFACE))
-        if channels.ambient is not None:
-            self._kinds[channels.ambient] = _AMBIENT
-        self._surface = dict.fromkeys(channels.surface, math.nan)
-        self._voltage_v = self._current_a = self._ambient_c = math.nan
+        self._cell_v = math.nan
+        self.move(channels)
         self._begun_s = math.nan
         self._sign = 0.0
         self._follows: tuple[Follow, ...] = ()
+
+    def move(self, channels: LiveChannels) -> None:
+        """The sample is elsewhere: its names read these channels now, and have no value until these are heard."""
+        self._kinds = {channels.voltage: _VOLTAGE, channels.current: _CURRENT}
+        self._kinds.update(dict.fromkeys(channels.surface, _SURFACE))
+        for name, kind in ((channels.ambient, _AMBIENT), (channels.cell_voltage, _CELL)):
+            if name is not None:
+                self._kinds[name] = kind
+        self._surface = dict.fromkeys(channels.surface, math.nan)
+        self._rates = {name: Rate() for name in channels.surface}
+        self._voltage_v = self._current_a = self._ambient_c = self._cell_v = math.nan
+        self.coolest_c = math.nan
+        self.values.update(dict.fromkeys(INSTANT, math.nan))
 
     @property
     def saw_terminal(self) -> bool:
@@ -147,8 +189,11 @@ class Live:
                 self._current_a = value
             elif kind == _SURFACE:
                 self._surface[channel] = value
-            else:
+                self._rates[channel].add(mono_s, value)
+            elif kind == _AMBIENT:
                 self._ambient_c = value
+            else:
+                self._cell_v = value
             seen |= kind
             t_s = mono_s
         self.seen = seen
@@ -167,6 +212,13 @@ class Live:
             found = hottest_c > -math.inf
             values["temperature"] = hottest_c if found else math.nan
             self.coolest_c = coolest_c if found else math.nan
+            fastest = -math.inf
+            for rate in self._rates.values():
+                if rate.k_s > fastest:
+                    fastest = rate.k_s
+            values["temperature_rate"] = fastest if fastest > -math.inf else math.nan
+        if seen & _CELL:
+            values["cell_voltage"] = self._cell_v
         if seen & _AMBIENT:
             values["ambient"] = self._ambient_c
         if seen & (_VOLTAGE | _CURRENT):
@@ -189,11 +241,12 @@ class Live:
 
 
 _COUNTED = ("charge", "energy", "duration")
-_VOLTAGE, _CURRENT, _SURFACE, _AMBIENT = 1, 2, 4, 8
+_VOLTAGE, _CURRENT, _SURFACE, _AMBIENT, _CELL = 1, 2, 4, 8, 16
 _FEEDS = {
     "voltage": _VOLTAGE,
     "current": _CURRENT,
     "power": _VOLTAGE | _CURRENT,
     "temperature": _SURFACE,
     "ambient": _AMBIENT,
+    "cell_voltage": _CELL,
 }

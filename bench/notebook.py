@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.live import Follow, Live
+from bench.stream import Batch
+from bench.waiting import ConditionEnd, Evaluate
 from sequences.expressions import Expression, MissingValueError, Values
 from sequences.language import Watch
 
 #: What is neither measured nor true but given: the truth may rest on it.
-_GIVEN = ("cell.", "param.", "run.", "entry.")
+_GIVEN = ("cell.", "param.", "run.sample_mass", "entry.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,23 @@ class StepTruth:
 
 
 class Watched:
-    """One ``watch`` of the sequence: on while a step that it covers is under way."""
+    """One ``watch`` of the sequence: on while a step that it covers is under way.
 
-    def __init__(self, watch: Watch) -> None:
+    A watch with a condition is ``held`` once the condition was; ``condition`` looks at each batch.
+    """
+
+    def __init__(self, watch: Watch, live: Live, evaluate: Evaluate) -> None:
         self.name = f"watch.{watch.name}"
-        self.follow = Follow(watch.of, watch.take)
+        self.follow = Follow(watch.of or "", watch.take or "")
         self.true_peak = watch.of == "temperature" and watch.take == "max"
+        self.condition = None if watch.when is None else ConditionEnd(watch.when, live, evaluate)
+        self.held = False
         self._during = frozenset(watch.during)
+
+    def look(self, batch: Batch) -> None:
+        """Whether the condition holds now, while it is followed."""
+        if self.condition is not None and self.follow.on and not self.held:
+            self.held = self.condition(batch) is not None
 
     def covers(self, ids: frozenset[str]) -> bool:
         return not self._during or bool(self._during & ids)
@@ -82,9 +94,19 @@ class Notebook:
     def __init__(self, static: Mapping[str, float], live: Live, watches: tuple[Watch, ...]) -> None:
         self.live = live
         self.live.values.update(static)
-        self.watched = tuple(Watched(watch) for watch in watches)
+        self.watched = tuple(Watched(watch, live, self._known) for watch in watches)
+        self._conditions = tuple(watched for watched in self.watched if watched.condition is not None)
         self._truth: dict[str, float | tuple[float, ...]] = {}
-        live.follow(watched.follow for watched in self.watched)
+        live.follow(watched.follow for watched in self.watched if watched.condition is None)
+
+    def look(self, batch: Batch) -> None:
+        """Ask the conditions that are watched. To be called with every batch, after ``live`` has it."""
+        for watched in self._conditions:
+            watched.look(batch)
+
+    def _known(self, expression: Expression) -> float:
+        value = self.evaluate(expression)
+        return math.nan if value is None else value
 
     def evaluate(self, expression: Expression, more: Mapping[str, float] | None = None) -> float | None:
         """Its measured worth now; None if a value is missing, or if it comes to no number."""
@@ -116,6 +138,10 @@ class Notebook:
         self._append(self._truth, f"result.{name}", self.evaluate_truth(expression, known), repeated=repeated)
         return value
 
+    def put_truth(self, name: str, value: float) -> None:
+        """Set what the plant says of a name."""
+        self._truth[name] = value
+
     def put_result(self, name: str, value: float) -> None:
         self.live.values[f"result.{name}"] = value
 
@@ -136,7 +162,9 @@ class Notebook:
             if not follow.on:
                 continue
             follow.pause()
-            if follow.value is not None:
+            if watched.condition is not None:
+                self.live.values[watched.name] = float(watched.held)
+            elif follow.value is not None:
                 self.live.values[watched.name] = follow.value
             if watched.true_peak and truth is not None:
                 self._truth[watched.name] = truth.peak_surface_c

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.cause import EndKind
 from bench.safe_state import SafeResult
@@ -42,3 +42,11 @@ class Outcome:
     safe_state: SafeResult
     faults: tuple[Fault, ...] = ()
     error: BaseException | None = None
+    #: Results that may be higher than what was measured: a sensor was lost near them.
+    at_least: frozenset[str] = frozenset()
+    #: Criteria that await a person's judgement.
+    awaiting: tuple[str, ...] = ()
+    #: Every name that an expression may use, as it stood at the end.
+    values: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
+    #: Whether the stimulus reached the sample.
+    stimulated: bool = False

@@ -5,29 +5,21 @@ No device is touched. What a plan says about limits, from the sample outwards, s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import sequences
+from bench.binding.document import document
+from bench.binding.electrical import LimitsAt, electrical
 from bench.binding.estimate import estimate, step_seconds
 from bench.binding.evidence import Evidence, evidence
 from bench.binding.faults import Findings
-from bench.binding.limits import (
-    Margins,
-    bench_limits,
-    check_bench_limits,
-    check_cell_limits,
-    device_limits,
-    margins,
-    sample_limits,
-    window,
-)
-from bench.binding.points import Equipment, Models, bind_roles, bound_channel, equip, used_points
-from bench.binding.polling import check_hard_polls, heater_without_host, polls, watchdogs
-from bench.binding.shapes import BoundChannel, BoundParameter, Estimate, GuardLimit, Point, Poll, Window
-from bench.binding.steps import Extent, Reach, check_steps, where_is
+from bench.binding.limits import Margins
+from bench.binding.points import Models, bind_roles, bound_channel, equip, used_points
+from bench.binding.route import Route, route
+from bench.binding.shapes import BoundChannel, BoundParameter, Estimate, GuardLimit, Point, Poll
+from bench.binding.steps import Reach, where_is
 from bench.binding.values import bind_parameters, cell_values, entries_of, simulated_entries
 from bench.config import BenchFile, CellFile
 from bench.samples import ENDED, Sample
@@ -47,10 +39,10 @@ Mode = Literal["simulated", "live"]
 class Plan:
     """A run, decided. ``mode`` is where the commands go; ``simulated`` is what the records are stamped with.
 
-    ``values`` holds ``cell.*``, ``param.*`` and ``run.sample_mass`` for expressions. ``limits`` are those of
-    conditioning; guard and preflight hold to them in every phase. ``stimulus_limits`` are wider only in an abuse
-    sequence, and are what ``device_limits`` leave room for there. ``points`` are the used points by device, ``polls``
-    and ``watchdogs`` their times. ``entries`` is what an operator will be asked for, ``simulated_entries`` what the
+    ``channel`` is the bench's channel at the place where the run starts, ``places`` the same at every place that the
+    run visits, the start first. ``values`` holds ``cell.*``, ``param.*`` and ``run.sample_mass`` for expressions.
+    ``device_limits`` leave room for what the steps set. ``points`` are the used points by device, ``polls`` and
+    ``watchdogs`` their times. ``entries`` is what an operator will be asked for, ``simulated_entries`` what the
     simulated one says.
     """
 
@@ -60,14 +52,14 @@ class Plan:
     sample: Sample | None
     mode: Mode
     simulated: bool
-    channel: BoundChannel
+    places: Mapping[str, BoundChannel]
+    route: Route
     points: Mapping[str, tuple[str, ...]]
     values: Mapping[str, float]
     parameters: tuple[BoundParameter, ...]
     sample_mass_kg: float
     sample_mass_nominal: bool
-    limits: tuple[GuardLimit, ...]
-    stimulus_limits: tuple[GuardLimit, ...]
+    limits_at: LimitsAt
     device_limits: TerminalLimits
     margins: Margins
     polls: Mapping[str, Poll]
@@ -77,12 +69,40 @@ class Plan:
     evidence: Evidence
     estimated: Estimate
     warnings: tuple[str, ...]
-    reach: Reach
+    reaches: Mapping[str, Reach]
+
+    @property
+    def channel(self) -> BoundChannel:
+        return self.places[self.route.start]
+
+    @property
+    def limits(self) -> tuple[GuardLimit, ...]:
+        """Those of conditioning in the start place."""
+        return self.limits_in(self.route.start, Phase.CONDITIONING)
+
+    def limits_in(self, place: str, phase: Phase) -> tuple[GuardLimit, ...]:
+        """What the guard holds everything to while the sample is at this place in this phase.
+
+        In stimulus and observation of an abuse sequence the sample's are its abuse ceilings, and the place's those that
+        it is built for. Raises KeyError for a place that the run does not visit.
+        """
+        return self.limits_at[place, phase]
+
+    @property
+    def reach(self) -> Reach:
+        """What bounds set values in the start place; the cycler's part holds everywhere."""
+        return self.reaches[self.route.start]
 
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices of this run, in the bench file's order."""
         return tuple(self.points)
+
+    @property
+    def feedbacks(self) -> tuple[str, ...]:
+        """The feedback of every contactor that the run may close, and of every short contactor."""
+        each = (name for place in self.places.values() for name in (place.contactor_feedback, place.short_feedback))
+        return tuple(dict.fromkeys(name for name in each if name is not None))
 
     @property
     def estimate_s(self) -> float:
@@ -109,7 +129,9 @@ class Plan:
 
     def check_setpoints(self, step: Step, setpoints: Setpoints | float) -> list[Fault]:
         """What is wrong with a step's set values now that they are known: a terminal's, or a temperature in degC."""
-        return self.reach.check(step, setpoints, self.where(step))
+        number = self._number(step)
+        place = self.route.start if number is None else self.route.at[number]
+        return self.reaches[place].check(step, setpoints, self.where(step))
 
     def step_seconds(self, step: Step) -> float:
         """How long a step is expected to take."""
@@ -117,12 +139,15 @@ class Plan:
 
     def where(self, step: Step) -> str:
         """A step's place in the sequence, for messages."""
-        found = next((number for number, its in numbered(self.sequence.steps) if its is step), None)
+        found = self._number(step)
         return f"{self.sequence.id}: {step.kind}" if found is None else where_is(self.sequence, found, step)
+
+    def _number(self, step: Step) -> tuple[int, ...] | None:
+        return next((number for number, its in numbered(self.sequence.steps) if its is step), None)
 
     def document(self) -> dict[str, Any]:
         """Everything that was decided, as plain JSON data (plan.json of a bundle)."""
-        return _document(self)
+        return document(self)
 
 
 def bind(
@@ -155,14 +180,16 @@ def bind(
     name = _chosen(bench, channel, findings)
     if name is None or bench.channels[name].place not in bench.places:
         raise ConfigError(findings.faults)
-    bound = bound_channel(bench, name)
-    _class_allowed(sequence, bench, cell, bound, findings)
-    _sensed(bench, bound, findings)
-    electrical = _electrical(sequence, cell, equipment, bound, values, findings)
-    if findings.faults or electrical is None:
+    way = route(sequence, bench, name, findings)
+    places = {place: bound_channel(bench, name, place) for place in way.places}
+    _class_allowed(sequence, bench, cell, places[way.start], findings)
+    for channel_there in places.values():
+        _sensed(bench, channel_there, findings)
+    used = used_points(bench, places.values())
+    fixed = electrical(sequence, cell, equipment, way, places, used, values, findings)
+    if findings.faults or fixed is None:
         raise ConfigError(findings.faults)
-    used = used_points(bench, bound)
-    proof = evidence(sequence, bench, bound, simulated=simulated)
+    proof = evidence(sequence, bench, places.values(), simulated=simulated)
     if proof.uncertified:
         findings.warn(f"no certificate for {', '.join(proof.uncertified)}: whether calibration is in date is unknown")
     if nominal:
@@ -175,100 +202,25 @@ def bind(
         sample=sample,
         mode=mode,
         simulated=simulated,
-        channel=bound,
+        places=places,
+        route=way,
         points=used,
         values=values,
         parameters=parameters,
         sample_mass_kg=mass_kg,
         sample_mass_nominal=nominal,
-        limits=electrical.limits,
-        stimulus_limits=electrical.stimulus_limits,
-        device_limits=electrical.device_limits,
-        margins=electrical.margins,
-        polls=electrical.polls,
-        watchdogs=electrical.watchdogs,
+        limits_at=fixed.limits_at,
+        device_limits=fixed.device_limits,
+        margins=fixed.margins,
+        polls=fixed.polls,
+        watchdogs=fixed.watchdogs,
         entries=entries,
         simulated_entries=answered,
         evidence=proof,
-        estimated=estimate(sequence, values, electrical.reach.windows[Phase.CONDITIONING], stored_values),
+        estimated=estimate(sequence, values, fixed.reaches[way.start].windows[Phase.CONDITIONING], stored_values),
         warnings=findings.warnings,
-        reach=electrical.reach,
+        reaches=fixed.reaches,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Electrical:
-    """What limits, devices and steps come to together."""
-
-    limits: tuple[GuardLimit, ...]
-    stimulus_limits: tuple[GuardLimit, ...]
-    device_limits: TerminalLimits
-    margins: Margins
-    polls: Mapping[str, Poll]
-    watchdogs: Mapping[str, float]
-    reach: Reach
-
-
-def _electrical(
-    sequence: Sequence,
-    cell: CellFile,
-    equipment: Equipment,
-    channel: BoundChannel,
-    values: Mapping[str, float],
-    findings: Findings,
-) -> _Electrical | None:
-    """Limits, polling, watchdogs and set values. None where a device is not known well enough, a fault by itself."""
-    bench = equipment.bench
-    check_bench_limits(equipment, channel, findings)
-    check_cell_limits(equipment, channel, cell, findings)
-    periods = polls(equipment, tuple(used_points(bench, channel)), findings)
-    armed = watchdogs(equipment, channel, periods, findings)
-    warning = heater_without_host(equipment, channel)
-    if warning is not None:
-        findings.warn(warning)
-    windows = {
-        phase: window(cell, sequence.class_, phase, abuse_channel=channel.abuse and cell.abuse is not None)
-        for phase in Phase
-    }
-    outer = bench_limits(bench, channel)
-    check_hard_polls(bench, periods, outer, findings)
-    reach = _reach(equipment, channel, windows)
-    if reach is None:
-        return None
-    extent = check_steps(sequence, reach, values, findings)
-    stand_off = margins(equipment, channel, cell, findings)
-    if stand_off is None:
-        return None
-    inside = windows[Phase.STIMULUS] if sequence.class_ is SequenceClass.ABUSE else windows[Phase.CONDITIONING]
-    watchdog_s = armed.get(channel.cycler.device, bench.devices[channel.cycler.device].watchdog_s or 0.0)
-    own = device_limits(bench, channel, inside, stand_off, _highest(extent, inside), watchdog_s, findings)
-    return _Electrical(
-        limits=(*sample_limits(channel, windows[Phase.CONDITIONING], stand_off), *outer),
-        stimulus_limits=(*sample_limits(channel, windows[Phase.STIMULUS], stand_off), *outer),
-        device_limits=own,
-        margins=stand_off,
-        polls=periods,
-        watchdogs=armed,
-        reach=reach,
-    )
-
-
-def _highest(extent: Extent, inside: Window) -> tuple[float, float]:
-    """The highest voltage and current set, as far as known; within the sample's limits, or refused already."""
-    return (
-        min(inside.high_v, max(extent.voltages_v, default=0.0)),
-        min(max(inside.charge_a, inside.discharge_a), max(extent.currents_a, default=0.0)),
-    )
-
-
-def _reach(equipment: Equipment, channel: BoundChannel, windows: Mapping[Phase, Window]) -> Reach | None:
-    cycler, chamber = channel.cycler.device, channel.chamber_device
-    volts, amps = equipment.span(cycler, "voltage_v"), equipment.span(cycler, "current_a")
-    watts = equipment.span(cycler, "power_w")
-    if volts is None or amps is None or watts is None:
-        return None
-    warmth = equipment.span(chamber, "temperature_c") if chamber is not None else None
-    return Reach(cycler, volts, amps, watts, chamber, warmth, equipment.bench.limits, windows)
 
 
 def _expanded(sequence: Sequence, bench: BenchFile, findings: Findings) -> Sequence:
@@ -336,41 +288,3 @@ def _sensed(bench: BenchFile, channel: BoundChannel, findings: Findings) -> None
         (channel.interlocks, "no interlock", "add a table [places.NAME.interlocks]; without one no trip sees a fire"),
     ):
         findings.need(fine, f"place {channel.place} of channel {channel.name} has {what}", where, fix)
-
-
-def _document(plan: Plan) -> dict[str, Any]:
-    channel = plan.channel
-    return {
-        "schema": "cellbench/plan/1",
-        "sequence": plan.sequence.id,
-        "class": plan.sequence.class_.value,
-        "bench": plan.bench.name,
-        "cell": plan.cell.type,
-        "sample": None if plan.sample is None else plan.sample.id,
-        "mode": plan.mode,
-        "simulated": plan.simulated,
-        "channel": {**asdict(channel), "interlocks": dict(channel.interlocks)},
-        "points": {device: list(points) for device, points in plan.points.items()},
-        "values": {name: _number(value) for name, value in sorted(plan.values.items())},
-        "parameters": [asdict(parameter) for parameter in plan.parameters],
-        "sample_mass_kg": plan.sample_mass_kg,
-        "sample_mass_nominal": plan.sample_mass_nominal,
-        "limits": [asdict(limit) for limit in plan.limits],
-        "stimulus_limits": [asdict(limit) for limit in plan.stimulus_limits],
-        "device_limits": asdict(plan.device_limits),
-        "margins": dict(plan.margins.document()),
-        "polls": {device: asdict(poll) for device, poll in plan.polls.items()},
-        "watchdogs_s": dict(plan.watchdogs),
-        "entries": [entry.name for entry in plan.entries],
-        "simulated_entries": dict(plan.simulated_entries),
-        "calibration": [
-            {"point": point, "certificate": certificate, "due": None if due is None else due.isoformat()}
-            for point, certificate, due in plan.evidence.points
-        ],
-        "estimate": asdict(plan.estimated),
-        "warnings": list(plan.warnings),
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from bench.binding.shapes import Poll
 from bench.energy import Energy
 from bench.stream import Stream
 from drivers.capabilities import Device
@@ -19,8 +20,9 @@ PHASE_STEP_S = 0.010
 class Poller:
     """One device's readings, on a grid of its own: instants ``index * 10 ms + n * period``.
 
-    The period is ``energised_s`` while anything on the bench is energised, else ``rest_s``; a change takes effect at
-    once, not after the period under way. A read that outlasts its period costs the instants it covered, never a
+    The period is ``energised`` while anything on the bench is energised, ``stimulus`` in stimulus and observation, else
+    ``rest``; of a rig, ``moving`` while it is armed or moves. A change takes effect at once, not after the period under
+    way. A read that outlasts its period costs the instants it covered, never a
     second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
     next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.
@@ -31,8 +33,7 @@ class Poller:
         device: Device,
         *,
         index: int,
-        energised_s: float,
-        rest_s: float,
+        poll: Poll,
         energy: Energy,
         stream: Stream,
         event: Callable[..., Any],
@@ -40,8 +41,7 @@ class Poller:
         self.device = device
         self.lost: DeviceError | None = None
         self._phase_s = index * PHASE_STEP_S
-        self._energised_s = energised_s
-        self._rest_s = rest_s
+        self._poll = poll
         self._energy = energy
         self._stream = stream
         self._event = event
@@ -51,7 +51,12 @@ class Poller:
     @property
     def period_s(self) -> float:
         """The period in force now."""
-        return self._energised_s if self._energy.energised else self._rest_s
+        poll, energy = self._poll, self._energy
+        if energy.moving and poll.moving_s is not None:
+            return poll.moving_s
+        if energy.watchful and poll.stimulus_s is not None:
+            return poll.stimulus_s
+        return poll.energised_s if energy.energised else poll.rest_s
 
     def hurry(self) -> None:
         """Look at the period again now instead of at the end of the wait under way."""

@@ -125,7 +125,7 @@ class SampleUsed(Shape):
 
 
 class RunResult(Result):
-    """What ``run`` and ``demo`` end with, and ``result.json`` of the bundle (where ``bundle`` is ".")."""
+    """What ``run`` ends with, and ``result.json`` of the bundle (where ``bundle`` is ".")."""
 
     schema_: Literal["cellbench/run/1"] = Field(default="cellbench/run/1", alias="schema")
     run_id: str
@@ -141,6 +141,13 @@ class RunResult(Result):
     test_s: float
     wall_s: float
     faults: list[FaultRow] = Field(default_factory=list)
+
+
+class DemoResult(Result):
+    """What ``demo`` ends with: its runs, in order. ``exit_code`` is 0 if each came to a verdict, pass or fail."""
+
+    schema_: Literal["cellbench/demo/1"] = Field(default="cellbench/demo/1", alias="schema")
+    runs: list[RunResult] = Field(min_length=1)
 
 
 class CheckResult(Result):
@@ -327,7 +334,8 @@ def _values(numbers: Mapping[str, float]) -> dict[str, Value]:
 
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (
-    RunResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SampleResult, SequenceList, DeviceList,
+    RunResult, DemoResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SampleResult, SequenceList,
+    DeviceList,
 )  # fmt: skip
 
 

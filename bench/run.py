@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 import signal
 import threading
@@ -14,17 +15,20 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sequences
-from bench import bundle, engine
-from bench.answers import Answers, GivenAnswers, HeardAnswers, answers_from_file
+from bench import bundle, engine, run_sample
+from bench.answers import Answers, GivenAnswers, HeardAnswers, SimulatedOperator
+from bench.answers_file import Asked, answers_from_file
 from bench.config import load_bench, load_cell, wire_keys
 from bench.data_folder import DataFolder, check_space
+from bench.hands import BorrowedHands
 from bench.log import RunLog
+from bench.means import Hands
 from bench.notebook import TruthProbe
 from bench.observing import Observer, nobody
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
 from bench.results import FaultRow, RunResult, SampleUsed, run_result
-from bench.samples import Sample, SampleDimensions, SampleState
+from bench.samples import Sample
 from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
@@ -41,7 +45,7 @@ LIBRARIES = ("cellbench", "pymodbus", "pyserial", "pyvisa", "pyvisa-py", "pydant
 class Order:
     """What a person asked for, as they wrote it.
 
-    ``start_utc_s`` is where a simulated run's wall clock begins; ``answers`` a file of the operator's entries.
+    ``start_utc_s`` is where a simulated run's wall clock begins; ``answers`` a file of entries, judgements and leave.
     """
 
     sequence: str
@@ -75,13 +79,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class FarEnd:
-    """Where the bytes go and what time it is there."""
+    """Where the bytes go and what time it is there. ``hands`` carry the sample where it is simulated."""
 
     clock: Clock
     urls: Mapping[str, str]
     flight: Flight
     simulated: bool
     truth: TruthProbe | None = None
+    hands: Hands | None = None
     forced_jumps: Callable[[], int] = lambda: 0
 
 
@@ -119,13 +124,19 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
 
 
 def _with_answers(prepared: Prepared, path: Path) -> Prepared:
-    """With the answers of a file, each fit for the entry that the sequence asks for; a missing one is a warning."""
+    """With the answers of a file, each fit for what the sequence asks; a missing one is a warning."""
     plan = prepared.plan
-    answers = answers_from_file(path, simulated=prepared.order.simulate, entries=plan.entries)
-    missing = (
+    asked = Asked.by(plan.sequence, plan.entries)
+    answers = answers_from_file(path, asked, simulated=plan.simulated, sample=_sample_id(prepared))
+    open_ = [
         f"{path} has no answer for {name}: what needs it stays unmeasured" for name in answers.without(plan.entries)
-    )
-    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, *missing)), answers=answers)
+    ]
+    names = sorted(set(asked.questions.values()) - set(answers.judged))
+    open_ += [f"{path} has no answer for {name}: it awaits a person's judgement" for name in names]
+    if answers.permits and not plan.simulated:
+        leave = ", ".join(sorted(answers.permits))
+        open_.append(f"{path} gives leave to {leave}: not on real devices; a person at the bench is asked")
+    return replace(prepared, plan=replace(plan, warnings=(*plan.warnings, *open_)), answers=answers)
 
 
 def _tried(read: Callable[[], T], faults: list[Fault]) -> T | None:
@@ -169,22 +180,35 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
         clock = system_clock(asyncio.get_running_loop().time)
         keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
         with prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()):
-            return await carry_out(prepared, FarEnd(clock, {}, Flight(), simulated=False), answers, observer)
+            far = FarEnd(clock, {}, Flight(), simulated=False, hands=_standing_hands(prepared.plan))
+            return await carry_out(prepared, far, answers, observer)
 
     return asyncio.run(main())
+
+
+def _standing_hands(plan: Plan) -> Hands | None:
+    """Those of a standing bench; on hardware a person carries."""
+    url = plan.bench.simulation.hands
+    return BorrowedHands(url) if url is not None and plan.bench.far_end == "simulated" else None
 
 
 def far_end_of(bench: SimulatedBench) -> FarEnd:
     """The product's side of a simulated bench."""
     return FarEnd(
-        bench.clock, bench.urls, bench.flight, simulated=True, truth=bench.truth, forced_jumps=bench.forced_jumps
+        bench.clock,
+        bench.urls,
+        bench.flight,
+        simulated=True,
+        truth=bench.truth,
+        hands=bench.hands,
+        forced_jumps=bench.forced_jumps,
     )
 
 
 async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer: Observer = nobody) -> RunResult:
     """Connect, run, seal. Raises DeviceError if a device does not answer as it must (nothing was recorded then) and
     RecordError if the record cannot be begun or closed; what happens in between is in the result."""
-    plan, begun_s, heard = prepared.plan, real_elapsed_s(), HeardAnswers(answers)
+    plan, begun_s, heard = prepared.plan, real_elapsed_s(), HeardAnswers(_at_bench(answers, prepared, far))
     with _stop_signals() as stop:
         async with Station(plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated) as station:
             check_space(prepared.order.out or prepared.data.runs, plan.estimated.bytes)
@@ -194,7 +218,15 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
                 _put_inputs(folder, prepared)
                 recorder = Recorder(log, _recorded(plan, station))
                 outcome = await engine.run(
-                    plan, station, log, recorder, answers=heard, truth=far.truth, stop=stop, observer=observer
+                    plan,
+                    station,
+                    log,
+                    recorder,
+                    answers=heard,
+                    truth=far.truth,
+                    stop=stop,
+                    observer=observer,
+                    hands=far.hands,
                 )
             except BaseException:
                 log.close()
@@ -214,31 +246,39 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             entered=_entered(plan, heard),
         )
         try:
+            bundle.put(folder, "values.json", _plain(outcome.values))
             bundle.seal(log, result)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
         try:
-            _keep_sample(prepared, result)
+            if prepared.mode == "live" and prepared.sample is not None:  # a simulated cell is not the sample
+                run_sample.keep(prepared.data.samples, prepared.sample, run_id, outcome)
         except (ConfigError, RecordError) as error:  # the run stands as it was sealed; only the sample missed it
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"faults": faults})
         return result
 
 
-def _keep_sample(prepared: Prepared, result: RunResult) -> None:
-    """What the sample's record learns from a run on hardware; a simulated cell is not the sample.
+def _at_bench(answers: Answers, prepared: Prepared, far: FarEnd) -> Answers:
+    """Simulated people see the bench that they stand at: its sample, and what becomes of the cell."""
+    if not isinstance(answers, SimulatedOperator):
+        return answers
+    truth, channel = far.truth, prepared.plan.channel.name
+    seen = None if truth is None else lambda: truth.seen(channel)
+    return answers.at_bench(sample=_sample_id(prepared), seen=seen)
 
-    Only a run that came to its own end conditions a sample and says what it holds. Raises ConfigError, RecordError.
-    """
-    if prepared.mode != "live" or prepared.sample is None:
-        return
-    changes: dict[str, Any] = {}
-    if result.ended_by.kind == "completed":
-        changes["state"] = SampleState.CONDITIONED
-        if "capacity_ah" in result.results:
-            changes["actual_capacity_ah"] = result.results["capacity_ah"].value
-    prepared.data.samples.add_run(prepared.sample.id, result.run_id, **changes)
+
+def _plain(values: Mapping[str, float | tuple[float, ...]]) -> dict[str, float | list[float | None] | None]:
+    """Values as JSON has them: one that is no number is null."""
+
+    def number(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return {
+        name: [number(turn) for turn in value] if isinstance(value, tuple) else number(value)
+        for name, value in sorted(values.items())
+    }
 
 
 def _put_inputs(folder: Path, prepared: Prepared) -> None:
@@ -248,30 +288,15 @@ def _put_inputs(folder: Path, prepared: Prepared) -> None:
     bundle.put(folder, "cell.toml", plan.cell.origin.text)
     bundle.put(folder, "sequence.yaml", prepared.sequence_text)
     bundle.put(folder, "plan.json", plan.document())
-    sample = prepared.sample or _own_sample(prepared)
+    sample = prepared.sample or run_sample.made_up(_sample_id(prepared), plan.cell)
     bundle.put(folder, "sample.json", sample.model_dump_json(by_alias=True, indent=1) + "\n")
     versions = {name: version(name) for name in LIBRARIES}
     system = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
     bundle.put(folder, "environment.json", {**system, "packages": versions})
 
 
-def _own_sample(prepared: Prepared) -> Sample:
-    """The sample that a simulated run makes for itself, as the cell file describes its type: nothing was weighed."""
-    cell = prepared.plan.cell
-    return Sample(
-        id=_sample_id(prepared),
-        type=cell.type,
-        nominal_mass_kg=cell.mass_kg,
-        dimensions=SampleDimensions.model_validate(cell.dimensions.model_dump()),
-        fixture=cell.fixture,
-        stack_pressure_kpa=cell.fixture_pressure_kpa,
-    )
-
-
 def _sample_id(prepared: Prepared) -> str:
-    """The sample's id; a simulated run without one makes its own, which lives in the bundle alone."""
-    sample = prepared.sample
-    return sample.id if sample is not None else f"{prepared.plan.cell.type}-simulated-{prepared.order.seed}"
+    return run_sample.sample_id(prepared.sample, prepared.plan.cell, prepared.order.seed)
 
 
 def _header(prepared: Prepared, run_id: str, far: FarEnd) -> dict[str, Any]:
@@ -309,7 +334,12 @@ def _entered(plan: Plan, answers: HeardAnswers) -> dict[str, str]:
         criterion.id: {name.removeprefix("entry.") for name in criterion.value.names if name.startswith("entry.")}
         for criterion in plan.sequence.criteria
     }
-    return {identity: answers.by for identity, names in asked.items() if names and names <= answers.heard}
+    heard = answers.heard
+    return {
+        identity: ", ".join(dict.fromkeys(heard[name] for name in sorted(names)))
+        for identity, names in asked.items()
+        if names and names <= set(heard)
+    }
 
 
 @contextmanager

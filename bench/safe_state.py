@@ -1,9 +1,11 @@
-"""The safe state: no current, no output, contactor open, chamber to ambient - proven, whatever else has failed.
+"""The safe state: no current, no output, contactors open, chamber to ambient - proven, whatever else has failed.
 
 Order. The electrical path goes one after the other: first every cycler (currents to 0, output off, so that the
-contactor opens without current), then every switching module (all outputs off), then the contactor's feedback is read.
-Chambers and the rest are made safe meanwhile. A cycler that does not confirm within its deadline does not hold up the
-contactor: opening it, even under current, is the way out that is left.
+contactor opens without current), then every switching module (all outputs to their safe side: off, but an exhaust on),
+then each contactor's feedback is read. Chambers and the rest are made safe meanwhile. A rig stops what has not made
+contact; a stroke in contact goes on unless the reason is one that stops it (a door, an E-stop, a bench limit, a
+person): then the tool stops where it is. Nothing ever pulls it out. A cycler that does not confirm within its deadline
+does not hold up the contactor: opening it, even under current, is the way out that is left.
 
 A fire may show only now. At the end every detector is looked at afresh; if one speaks, the chambers go off after all.
 """
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.energy import Energy
-from drivers.capabilities import Chamber, Cycler, Device, Switches
+from drivers.capabilities import Chamber, Cycler, Device, Rig, Switches
 from drivers.errors import DeviceError, RecordError
 from drivers.reading import Quality, Reading
 
@@ -24,6 +26,7 @@ from drivers.reading import Quality, Reading
 CYCLER_DEADLINE_S = 2.0
 SWITCHES_DEADLINE_S = 2.0
 FEEDBACK_DEADLINE_S = 2.0
+RIG_DEADLINE_S = 3.0
 OTHER_DEADLINE_S = 6.0
 
 #: A stop that was lost on the way is sent again; making safe is idempotent.
@@ -48,7 +51,7 @@ class MadeSafe:
 
 @dataclass(frozen=True, slots=True)
 class SafeResult:
-    """Everything that was attempted. ``isolated``: the sample's contactor reads back open."""
+    """Everything that was attempted. ``isolated``: every contactor of the sample reads back open."""
 
     why: str
     parts: tuple[MadeSafe, ...]
@@ -82,7 +85,7 @@ class SafeState:
         self,
         devices: Sequence[Device],
         *,
-        feedback: str | None,
+        feedbacks: Sequence[str],
         energy: Energy,
         event: Callable[..., Any],
         detectors: Collection[str] = (),
@@ -91,29 +94,45 @@ class SafeState:
         self._detectors = tuple(detectors)
         self._burns = burns
         self._devices: Mapping[str, Device] = {device.name: device for device in devices}
-        self._feedback = feedback
+        self._feedbacks = tuple(feedbacks)
         self._energy = energy
         self._event = event
         self._task: asyncio.Task[SafeResult] | None = None
+        self._stopped = False
 
     @property
     def begun(self) -> bool:
         return self._task is not None
 
-    def begin(self, why: str, *, fire: bool = False) -> asyncio.Task[SafeResult]:
-        """Start making safe. What is asked later, for another reason, changes nothing and gets the same task."""
+    def begin(self, why: str, *, fire: bool = False, stop_motion: bool = False) -> asyncio.Task[SafeResult]:
+        """Start making safe. What is asked later, for another reason, gets the same task; it changes nothing but that
+        ``stop_motion`` still stops a rig that was left to finish."""
         self._energy.forbid()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._make(why, fire=fire), name="safe state")
+            making = self._make(why, fire=fire, stop_motion=stop_motion)
+            self._task = asyncio.get_running_loop().create_task(making, name="safe state")
+        elif stop_motion and not self._stopped:
+            self._note("stop_motion", why=why)
+            self._task = asyncio.get_running_loop().create_task(self._and_stop(self._task), name="stop motion")
+        self._stopped = self._stopped or stop_motion
         return self._task
 
-    async def _make(self, why: str, *, fire: bool) -> SafeResult:
+    async def _and_stop(self, first: asyncio.Task[SafeResult]) -> SafeResult:
+        """The safe state under way, and every rig stopped meanwhile."""
+        rigs = [device for device in self._devices.values() if isinstance(device, Rig)]
+        stopped = await asyncio.gather(*(self._device(rig, RIG_DEADLINE_S, fire=False, stop=True) for rig in rigs))
+        result = await first
+        known = {part.device: part for part in stopped}
+        parts = tuple(known.get(part.device, part) for part in result.parts)
+        return SafeResult(result.why, parts, result.isolated, result.took_s)
+
+    async def _make(self, why: str, *, fire: bool, stop_motion: bool) -> SafeResult:
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         self._note("safe_state_begun", why=why, fire=fire)
         electrical = loop.create_task(self._electrical(fire=fire), name="safe state: electrical")
         others = [
-            loop.create_task(self._device(device, OTHER_DEADLINE_S, fire=fire), name=f"safe state: {device.name}")
+            loop.create_task(self._other(device, fire=fire, stop=stop_motion), name=f"safe state: {device.name}")
             for device in self._devices.values()
             if not isinstance(device, Cycler | Switches)
         ]
@@ -159,18 +178,20 @@ class SafeState:
     async def _electrical(self, *, fire: bool) -> tuple[tuple[MadeSafe, ...], bool]:
         devices = self._devices.values()
         cyclers = [await self._device(it, CYCLER_DEADLINE_S, fire=fire) for it in devices if isinstance(it, Cycler)]
-        switches = [
-            await self._device(it, SWITCHES_DEADLINE_S, fire=fire) for it in devices if isinstance(it, Switches)
-        ]
-        parts = [*cyclers, *switches]
-        if self._feedback is None:
-            return tuple(parts), False
-        contactor = await self._contactor(self._feedback)
-        return (*parts, contactor), contactor.confirmed
+        modules = [it for it in devices if isinstance(it, Switches)]
+        switches = await asyncio.gather(*(self._device(it, SWITCHES_DEADLINE_S, fire=fire) for it in modules))
+        contactors = await asyncio.gather(*(self._contactor(feedback) for feedback in self._feedbacks))
+        isolated = bool(contactors) and all(part.confirmed for part in contactors)
+        return (*cyclers, *switches, *contactors), isolated
 
-    async def _device(self, device: Device, deadline_s: float, *, fire: bool) -> MadeSafe:
+    async def _other(self, device: Device, *, fire: bool, stop: bool) -> MadeSafe:
+        deadline_s = RIG_DEADLINE_S if isinstance(device, Rig) else OTHER_DEADLINE_S
+        return await self._device(device, deadline_s, fire=fire, stop=stop)
+
+    async def _device(self, device: Device, deadline_s: float, *, fire: bool, stop: bool = False) -> MadeSafe:
         what = _what(device)
-        error = await _within(deadline_s, _insist(device, fire=fire), f"safe state: {device.name}")
+        making = _insist(device, fire=fire, stop=stop)
+        error = await _within(deadline_s, making, f"safe state: {device.name}")
         if error is not None:
             self._note("safe_state_failed", device=device.name, what=what, error=error)
         return MadeSafe(device.name, what, confirmed=error is None, error=error)
@@ -203,10 +224,12 @@ async def outlast(task: asyncio.Task[Any]) -> bool:
     return cancelled
 
 
-async def _insist(device: Device, *, fire: bool) -> None:
-    """Make one device safe, three times if need be, whatever its driver raises."""
+async def _insist(device: Device, *, fire: bool, stop: bool) -> None:
+    """Make one device safe, three times if need be, whatever its driver raises. A rig with ``stop`` stops first."""
     for attempt in range(1, TRIES + 1):
         try:
+            if stop and isinstance(device, Rig):
+                await device.stop()
             await device.make_safe(fire=fire)
         except Exception:  # not even a slip in a driver may leave a device on without a second try
             if attempt == TRIES:
@@ -255,7 +278,9 @@ def _what(device: Device) -> str:
     if isinstance(device, Cycler):
         return "currents 0, output off"
     if isinstance(device, Switches):
-        return "all outputs off"
+        return "all outputs on their safe side"
+    if isinstance(device, Rig):
+        return "nothing moves but a stroke in contact"
     if isinstance(device, Chamber):
         return "setpoint to ambient, or off after fire"
     return "nothing to switch"

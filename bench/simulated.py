@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.config import BenchFile, CellFile
+from bench.config.profiles import ProfileText, named_profile, profile_text
+from bench.hands import lent_hands
 from bench.notebook import TruthTotals
 from drivers.clock import Clock
 from drivers.errors import ConfigError, Fault
@@ -25,9 +28,12 @@ T = TypeVar("T")
 
 _INTERLOCKS: Mapping[str, SignalKind] = {
     "door_closed": "door_closed",
+    "door_locked": "door_locked",
     "estop_released": "estop_released",
+    "exhaust_flow": "exhaust_flow",
     "smoke_clear": "smoke",
     "flame_clear": "flame",
+    "gas_clear": "gas",
 }
 
 
@@ -64,8 +70,10 @@ def scene_spec(bench: BenchFile, cell: CellFile, *, channel: str, mass_kg: float
     """A simulator of the same model behind every device, wired as the bench file says, the cell in ``channel``."""
     wiring = _wiring(bench)
     gain_error = cell.simulation.current_gain_error if cell.simulation is not None else 0.0
-    chambers = {place.chamber.partition(".")[0]: name for name, place in bench.places.items() if place.chamber}
-    feeds = {entry.cycler.partition(".")[0]: name for name, entry in bench.channels.items()}
+    chambers = {_device(place.chamber): name for name, place in bench.places.items() if place.chamber}
+    rigs = {_device(place.rig): name for name, place in bench.places.items() if place.rig}
+    feeds = {_device(entry.cycler): name for name, entry in bench.channels.items()}
+    profiles = {name: profile_text(bench, name) for name in bench.devices}
     devices = tuple(
         DeviceSpec(
             name=name,
@@ -76,37 +84,56 @@ def scene_spec(bench: BenchFile, cell: CellFile, *, channel: str, mass_kg: float
             serial=entry.serial,
             rating=entry.rating,
             points=wiring.get(name, {}),
-            place=chambers.get(name),
+            place=chambers.get(name, rigs.get(name)),
             channel=feeds.get(name),
             current_gain_error=gain_error,
             mains_hz=bench.mains_hz,
+            profile=None if profile is None else profile.text,
+            profile_where="" if profile is None else profile.where,
         )
         for name, entry in bench.devices.items()
+        for profile in (profiles[name],)
     )
     places = tuple(
-        PlaceSpec(name, place.chamber.partition(".")[0] if place.chamber else None)
+        PlaceSpec(
+            name,
+            chamber=_device(place.chamber) if place.chamber else None,
+            rig=_device(place.rig) if place.rig else None,
+        )
         for name, place in bench.places.items()
     )
     channels = tuple(
-        ChannelSpec(name, entry.place, cell_spec(cell, mass_kg) if name == channel else None)
+        ChannelSpec(
+            name,
+            entry.place,
+            cell_spec(cell, mass_kg) if name == channel else None,
+            reaches=tuple(entry.reaches),
+        )
         for name, entry in bench.channels.items()
     )
     return SceneSpec(devices, places, channels, seed)
 
 
+def _device(reference: str) -> str:
+    return reference.partition(".")[0]
+
+
 def _wiring(bench: BenchFile) -> dict[str, dict[str, Signal]]:
-    """Device to point to what is wired to it."""
+    """Device to point to what is wired to it. A tool is no signal: the rig's place says where it presses."""
     wiring: dict[str, dict[str, Signal]] = {}
 
-    def wire(reference: str, kind: SignalKind, of: str) -> None:
-        device, _, point = reference.partition(".")
-        wiring.setdefault(device, {})[point] = Signal(kind, of)
+    def wire(reference: str | None, kind: SignalKind, of: str, *, at: str = "", index: int = 0) -> None:
+        if reference is not None:
+            device, _, point = reference.partition(".")
+            wiring.setdefault(device, {})[point] = Signal(kind, of, at, index)
 
     for name, place in bench.places.items():
-        if place.ambient is not None:
-            wire(place.ambient, "air", name)
-        for reference in place.surface:
-            wire(reference, "surface", name)
+        wire(place.ambient, "air", name)
+        wire(place.exhaust, "exhaust", name)
+        wire(place.heater, "heater", name)
+        wire(place.pressure, "pressure", name)
+        for index, reference in enumerate(place.surface):
+            wire(reference, "surface", name, index=index)
         for interlock, reference in place.interlocks.items():
             if interlock not in _INTERLOCKS:
                 where = bench.where("places", name, "interlocks", interlock)
@@ -117,6 +144,12 @@ def _wiring(bench: BenchFile) -> dict[str, dict[str, Signal]]:
         wire(entry.cell_voltage, "cell_voltage", name)
         wire(entry.contactor, "contactor", name)
         wire(entry.contactor_feedback, "feedback", name)
+        for at, reach in entry.reaches.items():
+            wire(reach.cell_voltage, "cell_voltage", name, at=at)
+            wire(reach.contactor, "contactor", name, at=at)
+            wire(reach.contactor_feedback, "feedback", name, at=at)
+            wire(reach.short_contactor, "short", name, at=at)
+            wire(reach.short_contactor_feedback, "short_feedback", name, at=at)
     return wiring
 
 
@@ -134,6 +167,24 @@ class SceneTruth:
             totals.charged_ah, totals.discharged_ah, totals.charged_wh, totals.discharged_wh, totals.peak_surface_c
         )
 
+    def seen(self, channel: str) -> Mapping[str, bool]:
+        plant = self.scene.plant
+        plant.advance(asyncio.get_running_loop().time())
+        return plant.seen(channel)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneHands:
+    """Carries a simulated cell from place to place, at once."""
+
+    scene: Scene
+
+    async def carry(self, channel: str, place: str) -> None:
+        """Put the cell of a channel into another place that its leads reach. Raises ValueError for any other."""
+        plant = self.scene.plant
+        plant.advance(asyncio.get_running_loop().time())
+        plant.carry(channel, place)
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedBench:
@@ -144,6 +195,7 @@ class SimulatedBench:
     flight: Flight
     clock: Clock
     truth: SceneTruth
+    hands: SceneHands
     forced_jumps: Callable[[], int]
 
 
@@ -162,28 +214,40 @@ async def virtual_bench(spec: SceneSpec, *, start_utc_s: float) -> AsyncIterator
             flight=Flight(counted.left, counted.arrived),
             clock=Clock(loop.time, lambda: start_utc_s + loop.time() - begun_s),
             truth=SceneTruth(scene),
+            hands=SceneHands(scene),
             forced_jumps=lambda: len(loop.forced_jumps),
         )
     finally:
         await scene.close()
 
 
+@dataclass(frozen=True, slots=True)
+class StandingBench:
+    """A bench that stands for other processes: the url of each device, and of the hands that carry its sample."""
+
+    urls: Mapping[str, str]
+    hands: str
+
+
 @asynccontextmanager
-async def standing_scene(spec: SceneSpec) -> AsyncIterator[Mapping[str, str]]:
-    """The same bench in real time, for other processes. Gives the url of each device."""
+async def standing_scene(spec: SceneSpec) -> AsyncIterator[StandingBench]:
+    """The same bench in real time, for other processes."""
     scene = Scene(spec)
     urls = await scene.start()
     try:
-        yield urls
+        async with lent_hands(SceneHands(scene)) as hands:
+            yield StandingBench(urls, hands)
     finally:
         await scene.close()
 
 
-#: What a lone simulated device is rated at and wired to.
+#: What a lone simulated device is rated at, described by and wired to.
 _LONE_RATING: Mapping[str, Mapping[str, float]] = {
     "ea-psb10000": {"voltage_v": 60.0, "current_a": 170.0, "power_w": 5000.0},
     "espec-p300": {"high_c": 150.0, "low_c": -40.0},
+    "penetration-rig": {"stroke_mm": 300.0, "speed_mm_s": 50.0, "force_n": 150e3},
 }
+_LONE_PROFILE: Mapping[str, str] = {"penetration-rig": "reference", "modbus-points": "rig1-points"}
 _LONE_POINTS: Mapping[str, Mapping[str, Signal]] = {
     "icpdas-m-7018": {f"ai{at}": Signal("surface" if at < 3 else "air", "place") for at in range(8)},
     "icpdas-m-7017": {"ai0": Signal("cell_voltage", "1")},
@@ -195,11 +259,25 @@ _LONE_POINTS: Mapping[str, Mapping[str, Signal]] = {
         "di3": Signal("smoke", "place"),
         "di4": Signal("flame", "place"),
     },
+    "modbus-points": {
+        "sample": Signal("contactor", "1"),
+        "sample_closed": Signal("feedback", "1"),
+        "short": Signal("short", "1"),
+        "short_closed": Signal("short_feedback", "1"),
+        **{name: Signal(kind, "place") for name, kind in _INTERLOCKS.items()},
+        "exhaust": Signal("exhaust", "place"),
+        "heater": Signal("heater", "place"),
+        "pressure": Signal("pressure", "place"),
+    },
+    "penetration-rig": {name: Signal(kind, "place") for name, kind in _INTERLOCKS.items()},
 }
+#: These leave the sample's contactor open: they drive it themselves, or want it open.
+_LONE_OPEN = frozenset({"icpdas-m-7002", "modbus-points", "penetration-rig"})
 
 
-def lone_spec(model: str, listen: str, cell: CellFile, *, seed: int) -> SceneSpec:
-    """One device with a cell, a place and a contactor of its own. Raises ConfigError for an unknown model."""
+def lone_spec(model: str, listen: str, cell: CellFile, *, seed: int, profile: str | None = None) -> SceneSpec:
+    """One device with a cell, a place and a contactor of its own. ``profile`` is a name that comes with Cellbench or
+    a path, for a model whose registers a profile describes. Raises ConfigError for an unknown model or profile."""
     if model not in model_names():
         raise ConfigError(
             [Fault(f"no simulator of model {model!r}", "command line", f"use one of {', '.join(model_names())}")]
@@ -208,6 +286,8 @@ def lone_spec(model: str, listen: str, cell: CellFile, *, seed: int) -> SceneSpe
     kinds = ("serial", "modbus-rtu") if listen.startswith("pty:") else ("tcp", "serial", "modbus-tcp", "modbus-rtu")
     scheme = next((kind for kind in kinds if kind in schemes), schemes[0])
     chamber = model if model == "espec-p300" else None
+    rig = model if model == "penetration-rig" else None
+    text = _lone_profile(model, profile)
     device = DeviceSpec(
         name=model,
         model=model,
@@ -218,19 +298,31 @@ def lone_spec(model: str, listen: str, cell: CellFile, *, seed: int) -> SceneSpe
         place="place",
         channel="1",
         current_gain_error=cell.simulation.current_gain_error if cell.simulation is not None else 0.0,
+        profile=None if text is None else text.text,
+        profile_where="" if text is None else text.where,
     )
     channel = ChannelSpec("1", "place", cell_spec(cell, cell.mass_kg))
-    return SceneSpec((device,), (PlaceSpec("place", chamber),), (channel,), seed)
+    return SceneSpec((device,), (PlaceSpec("place", chamber, rig=rig),), (channel,), seed)
+
+
+def _lone_profile(model: str, profile: str | None) -> ProfileText | None:
+    if profile is not None and model not in _LONE_PROFILE:
+        fix = f"leave it out; {' and '.join(_LONE_PROFILE)} have one"
+        raise ConfigError([Fault(f"{model} has no register profile", "--profile", fix)])
+    name = profile or _LONE_PROFILE.get(model)
+    return None if name is None else named_profile(name, Path(), "--profile")
 
 
 @asynccontextmanager
-async def lone_device(model: str, listen: str, cell: CellFile, *, seed: int) -> AsyncIterator[str]:
+async def lone_device(
+    model: str, listen: str, cell: CellFile, *, seed: int, profile: str | None = None
+) -> AsyncIterator[str]:
     """One simulated device in real time at ``listen`` (``tcp://host:port`` or ``pty:PATH``); gives its url.
 
     The contactor is closed unless the device is the one that drives it. Raises ConfigError for an address that
     cannot be listened on.
     """
-    spec = lone_spec(model, listen, cell, seed=seed)
+    spec = lone_spec(model, listen, cell, seed=seed, profile=profile)
     scene = Scene(spec, listen={model: listen})
     try:
         urls = await scene.start()
@@ -239,7 +331,7 @@ async def lone_device(model: str, listen: str, cell: CellFile, *, seed: int) -> 
         fix = "write tcp://127.0.0.1:5025 or pty:/tmp/device, free and writable"
         raise ConfigError([Fault(f"cannot listen on {listen}: {error}", "--listen", fix)]) from None
     try:
-        scene.plant.contactor("1", closed=model != "icpdas-m-7002")
+        scene.plant.contactor("1", closed=model not in _LONE_OPEN)
         yield urls[model]
     finally:
         await scene.close()
@@ -256,9 +348,11 @@ def in_virtual_time(main: Coroutine[Any, Any, T], *, speed: float | None) -> T:
 
 
 __all__ = [
+    "SceneHands",
     "SceneSpec",
     "SceneTruth",
     "SimulatedBench",
+    "StandingBench",
     "cell_spec",
     "clock_held",
     "in_virtual_time",

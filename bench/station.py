@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
+from bench.binding.shapes import BoundChannel
+from bench.config.profiles import configured
 from bench.energy import Energy
 from bench.found_on import found_on
 from bench.plan import Plan
 from bench.safe_state import SafeState, outlast
-from drivers.capabilities import Chamber, Cycler, Device, DeviceSettings, Identity, Switches
+from drivers.capabilities import Chamber, Closes, Cycler, Device, DeviceSettings, Identity, Rig, Switches
 from drivers.clock import Clock
 from drivers.errors import DeviceError, Fault
 from drivers.models import driver_model
@@ -62,7 +64,10 @@ class Station:
         await self.close()
 
     async def close(self) -> None:
-        """Close every wire, the last opened first. Idempotent."""
+        """End what the devices do by themselves, then close every wire, the last opened first. Idempotent."""
+        for device in self.devices.values():
+            if isinstance(device, Closes):
+                await device.close()
         for wire in reversed(self.wires.values()):
             await wire.close()
 
@@ -74,12 +79,14 @@ class Station:
         return device
 
     @property
-    def switches(self) -> Switches:
-        """The module that drives the sample's contactor."""
-        device = self.devices[self.plan.channel.contactor.device]
-        if not isinstance(device, Switches):
-            raise TypeError(f"{device.name} switches nothing")
-        return device
+    def modules(self) -> tuple[Switches, ...]:
+        """The modules that drive contactors and other outputs."""
+        return tuple(device for device in self.devices.values() if isinstance(device, Switches))
+
+    @property
+    def rig(self) -> Rig | None:
+        """The rig of the place where the stimulus happens, if that has one."""
+        return next((device for device in self.devices.values() if isinstance(device, Rig)), None)
 
     @property
     def chamber(self) -> Chamber | None:
@@ -93,7 +100,7 @@ class Station:
 
     def _made(self, name: str, wire: Wire) -> Device:
         entry, bench = self.plan.bench.devices[name], self.plan.bench
-        model = driver_model(entry.model, frozenset(bench.distributions))
+        model = configured(driver_model(entry.model, frozenset(bench.distributions)), bench, name)
         return model.create(
             DeviceSettings(
                 name=name,
@@ -137,7 +144,8 @@ class Station:
     async def _leave_safe(self) -> tuple[Fault, ...]:
         """Take the energy from what answered and is found on; gives what was found and what became of it."""
         channel, answered = self.plan.channel, self.identities
-        names = dict.fromkeys((channel.cycler_device, channel.contactor.device, _device_of(channel.contactor_feedback)))
+        modules = (module for place in self.plan.places.values() for module in _modules(place))
+        names = dict.fromkeys((channel.cycler_device, *modules))
         able = {name: self.devices[name] for name in names if name in answered}
         faults: list[Fault] = []
         heard: dict[str, Reading] = {}
@@ -153,8 +161,8 @@ class Station:
             found[channel.cycler_device] = f"its output cannot be asked for ({error.faults[0].error})"
         if not found:
             return ()
-        feedback = channel.contactor_feedback if _device_of(channel.contactor_feedback) in able else None
-        safe = SafeState(tuple(able.values()), feedback=feedback, energy=Energy(), event=lambda _, **__: None)
+        feedbacks = tuple(feedback for feedback in self.plan.feedbacks if _device_of(feedback) in able)
+        safe = SafeState(tuple(able.values()), feedbacks=feedbacks, energy=Energy(), event=lambda _, **__: None)
         making = safe.begin("found energised")
         cancelled = await outlast(making)
         result = making.result()
@@ -168,6 +176,16 @@ class Station:
         if cancelled:
             raise asyncio.CancelledError
         return tuple(faults)
+
+
+def _modules(place: BoundChannel) -> Iterator[str]:
+    """The devices that drive or prove a contactor of one place."""
+    yield place.contactor.device
+    yield _device_of(place.contactor_feedback)
+    if place.short is not None:
+        yield place.short.device
+    if place.short_feedback is not None:
+        yield _device_of(place.short_feedback)
 
 
 def _device_of(channel: str) -> str:

@@ -1,4 +1,5 @@
-"""What each kind of step does. A step commands devices, then waits on the stream; it never polls.
+"""What each kind of step does. A step commands devices, then waits on the stream; it never polls. Those of an abuse
+test are in ``bench/abuse_steps.py``.
 
 Every command is announced in the log before it leaves. A charge or discharge writes its set values while the output
 is off, then switches the output on; at its end the output goes off first and the set currents to zero after, so that
@@ -9,16 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from bench.answers import Answers
-from bench.energy import Energy
+from bench import abuse_steps
+from bench.abuse_steps import AbuseStep
+from bench.cause import NotConfirmedError
 from bench.live import Follow
-from bench.notebook import Notebook, StepTruth, TruthProbe
-from bench.plan import Plan
-from bench.stream import Batch, Stage, Stream
+from bench.means import Means
+from bench.notebook import StepTruth
+from bench.stream import Batch, Stage
 from bench.waiting import (
     ConditionEnd,
     FirstOf,
@@ -30,11 +30,10 @@ from bench.waiting import (
     WhileRegulated,
     wait_for_end,
 )
-from drivers.capabilities import Chamber, Cycler, Setpoints
+from drivers.capabilities import Setpoints
 from drivers.errors import ConfigError
 from drivers.reading import Quality
-from sequences.expressions import Expression
-from sequences.language import ChamberSet, Charge, Confirm, Discharge, Measure, Rest, Soak
+from sequences.language import ChamberSet, Charge, Confirm, Discharge, Measure, Phase, Rest, Soak
 
 #: An instrument that holds its voltage reads it this closely, beyond its stated accuracy.
 NEAR_LIMIT_V = 0.1
@@ -43,29 +42,7 @@ NEAR_LIMIT_V = 0.1
 HOLDS_K = 1.0
 
 Regulated = Charge | Discharge
-Leaf = Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a step works with."""
-
-    plan: Plan
-    cycler: Cycler
-    chamber: Chamber | None
-    stream: Stream
-    energy: Energy
-    notebook: Notebook
-    answers: Answers
-    truth: TruthProbe | None
-    event: Callable[..., Any]
-
-    def worth(self, expression: Expression) -> float:
-        """An expression's value now. Raises MissingValueError, or ValueError if it comes to no number."""
-        value = self.notebook.evaluate(expression)
-        if value is None:
-            raise ValueError(f"'{expression}' has no value at this step")
-        return value
+Leaf = Charge | Discharge | Rest | ChamberSet | Soak | Confirm | Measure | AbuseStep
 
 
 @dataclass(slots=True)
@@ -101,6 +78,8 @@ class StepRun:
                 await self._measure(self.step)
             case Confirm():
                 await self._confirm(self.step)
+            case _:
+                await abuse_steps.carry_out(self, self.step)
 
     def prepare(self) -> None:
         """Work out what will end the step, so that it can be announced. Touches no device."""
@@ -131,6 +110,8 @@ class StepRun:
                 self.ends = "at once"
             case Confirm():
                 self.ends = f"when answered by {self.means.answers.by}"
+            case _:
+                self.ends = abuse_steps.ends_of(self, step)
 
     def remaining_s(self, now_s: float, last_took_s: float | None) -> float | None:
         """An estimate: exact for a given duration, else from the turn before, else from the rated capacity."""
@@ -156,13 +137,16 @@ class StepRun:
         faults = means.plan.check_setpoints(step, setpoints)
         if faults:
             raise ConfigError(faults)
+        await means.seat.connect()
         means.event("setpoint", device=cycler.name, **_as_fields(setpoints))
         await cycler.apply(setpoints)
         truth = StepTruth(means.truth, means.plan.channel.name, direction) if means.truth is not None else None
         means.energy.begin(what)
         means.event("output_on", device=cycler.name)
         await cycler.output(on=True)
-        self._begin(direction, limit_s)
+        self.begin(limit_s, direction=direction)
+        if step.phase is Phase.STIMULUS:
+            means.aftermath.begin("first ampere", device=cycler.name)
         self.reason = await wait_for_end(means.stream, self.judge, until_s=self.ends_s) or "timeout"
         live.totals.freeze()
         means.event("output_off", device=cycler.name, why=self.reason)
@@ -172,23 +156,25 @@ class StepRun:
         means.event("setpoint", device=cycler.name, **_as_fields(idle))
         await cycler.apply(idle)
         means.energy.end(what)
+        if isinstance(step, Charge):
+            means.seat.charged_s = _now_s()
         if truth is not None:
             self.truth = truth.values()
         if self.reason == "timeout":
-            raise self._timed_out(cycler.name, limit_s)
+            raise self.timed_out(cycler.name, limit_s)
 
     async def _rest(self, step: Rest) -> None:
-        self._begin(0, self.means.worth(step.duration))
+        self.begin(self.means.worth(step.duration))
         self.reason = await wait_for_end(self.means.stream, self.judge, until_s=self.ends_s) or "duration"
         self.means.notebook.live.end(_now_s())
 
     async def _chamber(self, step: ChamberSet) -> None:
-        chamber = self._needed_chamber()
+        chamber = self.means.needed_chamber()
         temperature_c = self.means.worth(step.temperature)
         faults = self.means.plan.check_setpoints(step, temperature_c)
         if faults:
             raise ConfigError(faults)
-        self._begin(0, math.inf)
+        self.begin(math.inf)
         self._watch_heating(chamber.name, temperature_c)
         self.means.event("setpoint", device=chamber.name, temperature_c=temperature_c)
         await chamber.run_at(temperature_c)
@@ -201,8 +187,7 @@ class StepRun:
         means, channel = self.means, self.means.plan.channel.chamber_air
         if channel is None:
             return
-        for what in [name for name in means.energy.what if name.startswith(f"{device} to ")]:
-            means.energy.end(what)
+        means.no_longer_heating()
         what = f"{device} to {target_c:g} degC"
         means.energy.begin(what)
 
@@ -222,12 +207,12 @@ class StepRun:
 
     async def _soak(self, step: Soak) -> None:
         limit_s = self.means.worth(step.timeout)
-        self._begin(0, limit_s)
+        self.begin(limit_s)
         reason = await wait_for_end(self.means.stream, self.judge, until_s=self.ends_s)
         self.means.notebook.live.end(_now_s())
         if reason is None:
             chamber = self.means.chamber
-            raise self._timed_out(chamber.name if chamber is not None else "the sample's place", limit_s)
+            raise self.timed_out(chamber.name if chamber is not None else "the sample's place", limit_s)
         self.reason = reason
 
     async def _measure(self, step: Measure) -> None:
@@ -238,7 +223,7 @@ class StepRun:
             follow.resume()
         live.follow((*before, *means.values()))
         try:
-            self._begin(0, self.means.worth(step.duration))
+            self.begin(self.means.worth(step.duration))
             await wait_for_end(self.means.stream, None, until_s=self.ends_s)
         finally:
             live.follow(before)
@@ -247,7 +232,7 @@ class StepRun:
         self.reason = "duration"
 
     async def _confirm(self, step: Confirm) -> None:
-        self._begin(0, math.inf)
+        self.begin(math.inf)
         answers = self.means.answers
         self.means.event("asked", text=step.text.en, entries=[entry.name for entry in step.entries])
         given = await answers.ask(step)
@@ -261,7 +246,8 @@ class StepRun:
                 self.means.notebook.put(f"entry.{name}", value)
         self.reason = f"answered by {answers.by}"
 
-    def _begin(self, direction: int, limit_s: float) -> None:
+    def begin(self, limit_s: float, *, direction: int = 0) -> None:
+        """The step counts from now, and has ``limit_s`` at most."""
         self.begun_s = _now_s()
         self.ends_s = self.begun_s + limit_s
         self.means.notebook.live.begin(self.begun_s, direction=direction)
@@ -306,19 +292,11 @@ class StepRun:
             near_v=NEAR_LIMIT_V + (means.plan.reach.volts.accuracy or 0.0),
         )
 
-    def _needed_chamber(self) -> Chamber:
-        if self.means.chamber is None:
-            raise ValueError("the sample's place has no chamber")
-        return self.means.chamber
-
-    def _timed_out(self, device: str, limit_s: float) -> StepTimeoutError:
+    def timed_out(self, device: str, limit_s: float) -> StepTimeoutError:
+        """What to raise when the step did not end within its time."""
         values = self.means.notebook.live.values
         now = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name in _SHOWN and _is_number(value))
         return StepTimeoutError(device, f"{self.step.kind} ({self.ends})", f"no end within {_span(limit_s)}; {now}")
-
-
-class NotConfirmedError(Exception):
-    """A person did not give the confirmation that the step needs."""
 
 
 _SHOWN = ("voltage", "current", "temperature", "ambient")

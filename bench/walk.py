@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.means import Means
 from bench.notebook import TruthTotals
 from bench.observing import Observer, StepEnded, StepStarted
 from bench.recorder import LogRuleSI, Recorder
-from bench.steps import Leaf, Means, StepRun
-from sequences.language import Call, Charge, Discharge, LogRule, Phase, Repeat, RepeatUntilStable, Step
+from bench.steps import Leaf, StepRun
+from sequences.language import (
+    Call,
+    Charge,
+    Discharge,
+    Hold,
+    Judge,
+    LogRule,
+    Measure,
+    Observe,
+    Phase,
+    Quarantine,
+    Repeat,
+    RepeatUntilStable,
+    Rest,
+    Step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +59,42 @@ class Walk:
         self.under_way: StepRun | None = None
         self.path = ""
         self.longest_log_interval_s = 0.0
+        self.reached = 1
         self._means = means
         self._recorder = recorder
         self._observer = observer
         self._count = 0
         self._took_s: dict[int, float] = {}
+        self._here: _Where | None = None
 
     async def run(self) -> None:
-        await self._steps(self._means.plan.sequence.steps, _Where())
+        """Every step in order. Afterwards, or when a step was broken off, ``reached`` is the top step it came to."""
+        for number, step in enumerate(self._means.plan.sequence.steps, 1):
+            self.reached = number
+            await self._steps((step,), _Where(), first=number)
+        self.reached = len(self._means.plan.sequence.steps) + 1
+
+    async def observe(self) -> None:
+        """After a trip from the stimulus on: the observation that the sequence still asks for, from the step that was
+        broken off. Nothing is energised and nothing moves."""
+        for number, step in enumerate(self._means.plan.sequence.steps, 1):
+            still = isinstance(step, Observe | Judge | Quarantine | Hold | Rest | Measure)
+            if number >= self.reached and still and step.phase is Phase.OBSERVATION:
+                await self._steps((step,), _Where(), first=number)
 
     def last_took_s(self) -> float | None:
         """How long the step under way took in the turn before."""
         return None if self.under_way is None else self._took_s.get(id(self.under_way.step))
 
-    async def _steps(self, steps: Sequence[Step], where: _Where) -> None:
-        for number, step in enumerate(steps, 1):
+    def take_broken_off(self, more: Mapping[str, float]) -> None:
+        """The results of the step that a trip broke off, now that ``more`` of it is known."""
+        if self.under_way is not None and self._here is not None:
+            self.under_way.more = dict(more)
+            results = self._take_results(self.under_way, self._here)
+            self._means.event("step_broken_off", path=self.path, results=results)
+
+    async def _steps(self, steps: Sequence[Step], where: _Where, *, first: int = 1) -> None:
+        for number, step in enumerate(steps, first):
             here = where.below(number, step)
             match step:
                 case Repeat():
@@ -94,12 +131,14 @@ class Walk:
         run = StepRun(step, means)
         run.prepare()
         self.phase, self.path = step.phase, path
+        means.seat.enter(step.phase)
+        means.energy.watch(closely=step.phase is not Phase.CONDITIONING)
         means.event(
             "step_started", step=index, path=path, step_kind=step.kind, id=step.id, phase=step.phase, ends=run.ends
         )
         self._recorder.begin_step(index, path, self._log_rule(step.log))
         self._observer(StepStarted(index, path, len(here.path), step.kind, name, step.phase, run.ends))
-        self.under_way = run
+        self.under_way, self._here = run, here
         notebook.begin_step(here.ids)
         begun_s = asyncio.get_running_loop().time()
         try:
@@ -135,6 +174,9 @@ class Walk:
     def _note_log_interval(self, step: Leaf) -> None:
         """The longest time between two stored rows, of the steps in which current flows."""
         longest_s = self._recorder.take_longest_interval_s()
+        aftermath = self._means.aftermath
+        if aftermath.begun and aftermath.ended_s is None:
+            aftermath.longest_interval_s = max(aftermath.longest_interval_s, longest_s)
         if isinstance(step, Charge | Discharge):
             self.longest_log_interval_s = max(self.longest_log_interval_s, longest_s)
             self._means.notebook.put("run.longest_log_interval", self.longest_log_interval_s)

@@ -137,6 +137,13 @@ class TellsOutput(Protocol):
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """A device with a task of its own. ``close`` ends it, before the device's wire is closed. Idempotent."""
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
 class Chamber(Device, Protocol):
     """A temperature chamber. ``run_at`` sets the setpoint and starts constant operation, both read back."""
 
@@ -243,7 +250,7 @@ class BurstRow(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Burst:
     """A rig's ring buffer after a stroke, in order of time. ``offset_within_s`` is the half-width of the clock offset's
-    uncertainty (half the shortest exchange's round trip, plus one tick of the rig's clock)."""
+    uncertainty: at most half the shortest exchange's round trip, plus one tick of the rig's clock."""
 
     rows: tuple[BurstRow, ...]
     offset_within_s: float

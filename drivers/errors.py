@@ -85,7 +85,9 @@ class FrameError(WireError):
 
 
 class DeviceRefused(DeviceError):
-    """The instrument understood and said no."""
+    """The instrument understood and said no. ``code`` is the number of a Modbus exception."""
+
+    code: int | None = None
 
     default_fix = "read the device's own display and its manual for this refusal"
 

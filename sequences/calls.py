@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers import ConfigError, Fault
-from sequences.language import Call, Confirm, Repeat, RepeatUntilStable, Sequence, Step
+from sequences.language import Call, Confirm, Judge, Repeat, RepeatUntilStable, Sequence, Step
 from sequences.tree import changed, declared, settled, symbols_of, walk_steps
 
 
@@ -58,6 +58,8 @@ def _renamed(step: Step, prefix: str, callee: Sequence) -> Step:
     }
     if isinstance(step, Confirm):
         update["entries"] = tuple(entry.model_copy(update={"name": f"{prefix}{entry.name}"}) for entry in step.entries)
+    if isinstance(step, Judge):
+        update["questions"] = tuple(item.model_copy(update={"name": f"{prefix}{item.name}"}) for item in step.questions)
     if isinstance(step, RepeatUntilStable):
         update["stable"] = step.stable.model_copy(update={"result": f"{prefix}{step.stable.result}"})
     if isinstance(step, Repeat | RepeatUntilStable):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 
 from drivers import BASE, ConfigError, Dimension, unit_of
 from sequences.calls import expand
+from sequences.check_order import check_order
+from sequences.check_tables import FIELDS, LOG_FIELDS, MODES, RESULTS_OF
 from sequences.check_values import Finding, ValueChecker, surely_more
 from sequences.dimensions import name_of
 from sequences.expressions import Symbols
@@ -15,7 +17,10 @@ from sequences.language import (
     Confirm,
     Criterion,
     Discharge,
+    Heat,
+    Judge,
     LogRule,
+    Observe,
     Parameter,
     Repeat,
     RepeatUntilStable,
@@ -26,48 +31,11 @@ from sequences.language import (
     StepBase,
     Watch,
 )
-from sequences.names import FIXED, LIVE, RUN, nearest
-from sequences.tree import Path, declared, stable_names, walk_steps
+from sequences.names import FIXED, INSTANT, JUDGEMENT, RUN, START, nearest
+from sequences.tree import Path, declared, stable_names, walk_steps, watch_kind
 
 #: Gives a sequence by its id; ``inside`` are the ids that are being read, outermost first. Raises ConfigError.
 Library = Callable[[str, tuple[str, ...]], Sequence]
-
-# What each field must be, and whether it must be more than zero.
-_FIELDS: dict[str, dict[str, tuple[Dimension, bool]]] = {
-    "charge": {
-        "voltage": (Dimension.VOLTAGE, True),
-        "current": (Dimension.CURRENT, True),
-        "power": (Dimension.POWER, True),
-        "timeout": (Dimension.TIME, True),
-    },
-    "rest": {"duration": (Dimension.TIME, True)},
-    "chamber": {"temperature": (Dimension.TEMPERATURE, False)},
-    "soak": {
-        "temperature": (Dimension.TEMPERATURE, False),
-        "tolerance": (Dimension.TEMPERATURE_CHANGE, True),
-        "duration": (Dimension.TIME, True),
-        "timeout": (Dimension.TIME, True),
-    },
-    "measure": {"duration": (Dimension.TIME, True)},
-}
-_FIELDS["discharge"] = _FIELDS["charge"]
-
-_LOG_FIELDS: dict[str, tuple[Dimension, bool]] = {
-    "every": (Dimension.TIME, True),
-    "voltage": (Dimension.VOLTAGE, True),
-    "current": (Dimension.CURRENT, True),
-    "temperature": (Dimension.TEMPERATURE_CHANGE, True),
-}
-
-# By mode: the settings that it needs, and those that have no meaning in it.
-_MODES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "cc": (("current",), ("power",)),
-    "cccv": (("current", "end"), ("power",)),
-    "cv": (("end",), ("power",)),
-    "cp": (("power",), ()),
-}
-
-_HAS_READINGS = ("charge", "discharge", "rest", "soak", "measure")
 
 
 def check(
@@ -87,14 +55,17 @@ class _Checker(ValueChecker):
     """The walk, and the checks of each part."""
 
     def __init__(self, sequence: Sequence, library: Library, inside: tuple[str, ...], unsure: Collection[str]) -> None:
-        later = {name for _, step in walk_steps(sequence.steps) for name in declared(step)}
-        at_end = {f"watch.{watch.name}" for watch in sequence.watch} | set(RUN)
-        super().__init__(unsure=set(unsure) - later, later=later, at_end=at_end)
+        taken = {name for _, step in walk_steps(sequence.steps) for name in declared(step)}
+        answers = {name for name in taken if name.startswith(JUDGEMENT)}
+        later = taken - answers
+        at_end = {f"watch.{watch.name}" for watch in sequence.watch} | set(RUN) | answers
+        super().__init__(unsure=set(unsure) - taken, later=later, at_end=at_end)
         self._sequence = sequence
         self._library = library
         self._inside = inside
         self._ids: set[str] = set()
         self._judged: set[str] = set()
+        self._answers: dict[str, Dimension | None] = {}
 
     def check(self) -> None:
         """Walk the whole sequence once, in the order in which it runs."""
@@ -105,9 +76,11 @@ class _Checker(ValueChecker):
         self._steps(sequence.steps, ("steps",))
         for index, watch in enumerate(sequence.watch):
             self._watch(watch, ("watch", index))
+        self.known |= self._answers
         self._results(sequence)
         for index, criterion in enumerate(sequence.criteria):
             self._criterion(criterion, ("criteria", index))
+        self.findings += check_order(sequence, self._callee)
 
     # -- the parts of a sequence -------------------------------------------------------------------------------
 
@@ -126,7 +99,7 @@ class _Checker(ValueChecker):
         self.known[f"param.{name}"] = kind
 
     def _log(self, rule: LogRule, path: Path) -> None:
-        for name, (wanted, positive) in _LOG_FIELDS.items():
+        for name, (wanted, positive) in LOG_FIELDS.items():
             value = getattr(rule, name)
             if value is not None:
                 self._field(value, (*path, name), wanted, positive=positive)
@@ -146,13 +119,16 @@ class _Checker(ValueChecker):
             self._ids.add(step.id)
         if step.log is not None:
             self._log(step.log, (*path, "log"))
-        for name, (wanted, positive) in _FIELDS.get(step.kind, {}).items():
+        for name, (wanted, positive) in FIELDS.get(step.kind, {}).items():
             value = getattr(step, name)
             if value is not None:
                 self._field(value, (*path, name), wanted, positive=positive)
         end = getattr(step, "end", None)
         if end is not None:
             self._condition(end, (*path, "end"))
+        self._own_rules(step, path)
+
+    def _own_rules(self, step: Step, path: Path) -> None:
         match step:
             case Charge() | Discharge():
                 self._mode(step, path)
@@ -162,11 +138,19 @@ class _Checker(ValueChecker):
                 self._confirm(step, path)
             case Call():
                 self._call(step, path)
+            case Heat(by="heater", ramp=ramp) if ramp is not None:
+                error = "a heater is switched on, it follows no ramp"
+                self._slip((*path, "ramp"), error, "remove it, or write by: chamber", key=True)
+            case Observe():
+                self._observe(step, path)
+            case Judge():
+                for index, question in enumerate(step.questions):
+                    self._declare(f"{JUDGEMENT}{question.name}", Dimension.NUMBER, (*path, "questions", index, "name"))
             case _:
                 pass
 
     def _mode(self, step: Charge | Discharge, path: Path) -> None:
-        needs, refuses = _MODES[step.mode]
+        needs, refuses = MODES[step.mode]
         for name in needs:
             if getattr(step, name) is None:
                 example = "'end: current <= 0.05 I1'" if name == "end" else f"'{name}: ...'"
@@ -180,6 +164,11 @@ class _Checker(ValueChecker):
         if surely_more(step.duration, step.timeout):
             error = f"a soak of {step.duration} can never end within {step.timeout}"
             self._slip((*path, "timeout"), error, "make timeout longer than duration")
+
+    def _observe(self, step: Observe, path: Path) -> None:
+        if surely_more(step.duration, step.at_most):
+            error = f"an observation of {step.duration} is cut off at {step.at_most}"
+            self._slip((*path, "at_most"), error, "make at_most longer than duration")
 
     def _confirm(self, step: Confirm, path: Path) -> None:
         for index, entry in enumerate(step.entries):
@@ -197,7 +186,7 @@ class _Checker(ValueChecker):
         if step.results and isinstance(step, Repeat | RepeatUntilStable | Call):
             error = f"a {step.kind.replace('_', ' ')} takes no results of its own"
             self._slip((*path, "results"), error, "write them in its steps, or in the sequence's results", key=True)
-        also = LIVE if step.kind in _HAS_READINGS else {}
+        also = RESULTS_OF.get(step.kind, {})
         kinds = {name: self._infer(value, (*path, "results", name), also) for name, value in step.results.items()}
         for name, kind in kinds.items():
             self._declare(f"result.{name}", kind, (*path, "results", name))
@@ -207,10 +196,12 @@ class _Checker(ValueChecker):
                 self._declare(f"result.{name}", Dimension.NUMBER, (*path, "id"))
 
     def _declare(self, name: str, kind: Dimension | None, path: Path) -> None:
-        if name in self.known:
+        """A name gets its value. A person's answers wait for the run's end: nothing in a run may hang on them."""
+        names = self._answers if name.startswith(JUDGEMENT) else self.known
+        if name in names:
             self._slip(path, f"{name} is already taken", "give every result and entry a name of its own", key=True)
         else:
-            self.known[name] = kind
+            names[name] = kind
 
     def _stable(self, step: RepeatUntilStable, path: Path) -> None:
         name = f"result.{step.stable.result}"
@@ -282,7 +273,17 @@ class _Checker(ValueChecker):
                 near = nearest(step_id, self._ids)
                 fix = f"did you mean {near}?" if near else "give the step that is meant this id"
                 self._slip((*path, "during", index), f"no step has the id {step_id!r}", fix)
-        self._declare(f"watch.{watch.name}", LIVE[watch.of], (*path, "name"))
+        whole = watch.of is not None and watch.take is not None
+        if whole is (watch.when is not None) or (watch.of is None) is not (watch.take is None):
+            fix = "write 'of: ambient, take: max', or 'when: temperature >= 60 degC'"
+            self._slip(path, f"watch {watch.name} needs either of and take, or when", fix)
+        if watch.when is not None:
+            # No step of its own: nothing counts from its beginning.
+            self._condition(watch.when, (*path, "when"), INSTANT)
+            if any(name.startswith(START) for name in watch.when.names):
+                error = "start() means nothing in a watch, which has no beginning of its own"
+                self._slip((*path, "when"), error, "take the reading as a result of an earlier step, and use that")
+        self._declare(f"watch.{watch.name}", watch_kind(watch), (*path, "name"))
 
     def _results(self, sequence: Sequence) -> None:
         kinds = {name: self._infer(value, ("results", name), RUN) for name, value in sequence.results.items()}

@@ -11,7 +11,7 @@ from drivers import BASE, Dimension
 from sequences.dimensions import name_of
 from sequences.expressions import Condition, Expression, ExpressionError, Symbols, UnknownNameError, unlike, whens
 from sequences.meaning import RATED_CAPACITY
-from sequences.names import CELL, LIVE
+from sequences.names import CELL, JUDGEMENT, LIVE, STROKE, TRANSFER
 from sequences.syntax import Amount
 from sequences.tree import Path
 
@@ -65,6 +65,12 @@ class ValueChecker:
         name = slip.name
         if name in self._later:
             return f"{name} has no value yet here", "it is taken by a later step; use it after that step"
+        if name in STROKE:
+            return f"{name} has no value here", "use it in the results of a penetrate or crush step"
+        if name in TRANSFER:
+            return f"{name} has no value here", "use it in the results of a transfer step"
+        if name.startswith(JUDGEMENT) and name not in self._at_end:
+            return f"nobody is asked for {name}", f"ask a question named {name.removeprefix(JUDGEMENT)} in a judge step"
         if name in LIVE:
             return f"the reading {name!r} means nothing here", "use it in an end condition or in a step's results"
         if name in self._at_end:
@@ -92,11 +98,11 @@ class ValueChecker:
                 fix = "write it without sign" if worth < 0 else f"write for example '1 {BASE[wanted]}'"
                 self._slip(path, f"{path[-1]} is {value}, not more than zero", fix, offset=offset)
 
-    def _condition(self, condition: Condition, path: Path) -> None:
+    def _condition(self, condition: Condition, path: Path, also: Symbols = LIVE) -> None:
         for below, when in whens(condition):
             here = (*path, *below)
-            left = self._infer(when.left, here, LIVE, when.offsets[0])
-            right = self._infer(when.right, here, LIVE, when.offsets[1])
+            left = self._infer(when.left, here, also, when.offsets[0])
+            right = self._infer(when.right, here, also, when.offsets[1])
             if left and right and left is not right:
                 self._slip(here, *unlike(left, replace(when.right, kind=right)), offset=when.offsets[1])
             if when.sustained is not None:

@@ -84,15 +84,19 @@ class _LimitError(Exception):
     """The walk ends here."""
 
 
-def read_document(text: str) -> Document:
-    """Read a whole text; every slip is in the document's ``slips``. Raises nothing."""
+def read_document(text: str, *, plain: bool = False) -> Document:
+    """Read a whole text; every slip is in the document's ``slips``. Raises nothing.
+
+    ``plain`` takes every scalar as the text that it is, also those that YAML readers differ about: where each answer is
+    text, ``no`` can be nothing else.
+    """
     document = Document()
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BYTES:
         document.slips.append(Slip(Mark(1, 1), f"{size} bytes, at most {MAX_BYTES}", "split the file into several"))
         return document
     try:
-        _Reader(document, text).read()
+        _Reader(document, text, plain=plain).read()
         document.whole = True
     except _LimitError:
         pass
@@ -120,8 +124,9 @@ def _yaml_fix(said: str) -> str:
 
 
 class _Reader:
-    def __init__(self, document: Document, text: str) -> None:
+    def __init__(self, document: Document, text: str, *, plain: bool) -> None:
         self._document = document
+        self._plain = plain
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._nodes = 0
 
@@ -223,7 +228,7 @@ class _Reader:
         return str(value)
 
     def _ambiguous(self, event: yaml.ScalarEvent, path: Path) -> None:
-        if event.style or not event.value:
+        if event.style or not event.value or self._plain:
             return
         for pattern, why in _AMBIGUOUS:
             if pattern.fullmatch(event.value):

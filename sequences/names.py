@@ -74,7 +74,7 @@ TRANSFER: dict[str, Dimension] = {"transfer.charge_age": Dimension.TIME}
 #: The prefix of a judge step's answers; 1 is yes, 0 is no.
 JUDGEMENT = "judgement."
 
-FIXED: dict[str, Dimension] = CELL | LIVE | RUN
+FIXED: dict[str, Dimension] = CELL | LIVE | RUN | STROKE | TRANSFER
 
 #: The prefix under which ``start(voltage)`` finds the value that ``voltage`` had when the step began.
 START = "start."

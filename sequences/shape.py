@@ -19,7 +19,7 @@ from sequences.check_values import Finding
 from sequences.document import Data
 from sequences.expressions import ConditionError, ExpressionError, SlipError
 from sequences.language import STEP_KINDS, Sequence
-from sequences.names import nearest
+from sequences.names import JUDGEMENT, nearest
 from sequences.tree import Path, stable_names
 
 # What stands in for a part of the head that is at fault, so that the rest can be checked.
@@ -45,6 +45,7 @@ def _item_instead(list_name: str, index: int) -> Any:
         "entries": {"name": f"unsure_{index}", "prompt": words, "text": "true"},
         "watch": {"name": f"unsure_{index}", "of": "ambient", "take": "min"},
         "criteria": {"id": f"unsure-{index}", **judged},
+        "questions": {"name": f"unsure_{index}", "text": words, "definition": words, "source": source},
         "during": "unsure",
     }.get(list_name)
 
@@ -94,7 +95,7 @@ def _declared_anywhere(data: dict[str, Data]) -> set[str]:
         found.update(f"param.{name}" for name in mapping(value.get("parameters", "")))
         name, step_id = value.get("name"), value.get("id")
         if isinstance(name, str):
-            found.update((f"entry.{name}", f"watch.{name}"))
+            found.update((f"entry.{name}", f"watch.{name}", f"{JUDGEMENT}{name}"))
         if isinstance(step_id, str):
             found.add(f"step.{step_id}")
             found.update(f"result.{name}" for name in stable_names(step_id) if "stable" in value)

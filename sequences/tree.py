@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from drivers import Dimension
 from sequences.expressions import AllOf, AnyOf, Change, Expression, Symbols, When, mapped
-from sequences.language import Confirm, Repeat, RepeatUntilStable, Sequence, Step
-from sequences.names import FIXED
+from sequences.language import Confirm, Judge, Repeat, RepeatUntilStable, Sequence, Step, Watch
+from sequences.names import FIXED, JUDGEMENT
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,7 +46,14 @@ def declared(step: Step) -> dict[str, Dimension | None]:
         found |= {f"result.{name}": Dimension.NUMBER for name in stable_names(step.id)}
     if isinstance(step, Confirm):
         found |= {f"entry.{entry.name}": entry.example.kind for entry in step.entries if entry.example}
+    if isinstance(step, Judge):
+        found |= {f"{JUDGEMENT}{question.name}": Dimension.NUMBER for question in step.questions}
     return found
+
+
+def watch_kind(watch: Watch) -> Dimension:
+    """What a watch is: of its quantity, or 1 or 0 for a condition."""
+    return Dimension.NUMBER if watch.of is None else FIXED[watch.of]
 
 
 def changed(model: Model, change: Change) -> Model:
@@ -82,7 +89,7 @@ def symbols_of(sequence: Sequence) -> dict[str, Dimension | None]:
 
     known.update({f"param.{name}": item.default.infer(known) for name, item in sequence.parameters.items()})
     take(sequence.steps)
-    known.update({f"watch.{watch.name}": FIXED[watch.of] for watch in sequence.watch})
+    known.update({f"watch.{watch.name}": watch_kind(watch) for watch in sequence.watch})
     return known
 
 

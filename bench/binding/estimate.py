@@ -11,15 +11,22 @@ from sequences.language import (
     ChamberSet,
     Charge,
     Confirm,
+    Crush,
     Discharge,
+    Heat,
+    Hold,
     LogRule,
     Measure,
+    Observe,
+    Penetrate,
     Repeat,
     RepeatUntilStable,
     Rest,
     Sequence,
+    Short,
     Soak,
     Step,
+    Transfer,
 )
 
 #: The constant-voltage end of a charge, as a part of the time at full current (ours).
@@ -27,6 +34,8 @@ CV_TAIL = 0.15
 #: How fast a chamber brings a cell near its setpoint (ours).
 CHAMBER_K_MIN = 1.0
 START_TEMPERATURE_C = 23.0
+#: How long a person takes to carry a sample, connect it and scan it again (ours).
+CARRY_S = 300.0
 #: What a stored value takes in the log, Parquet and BDF together, and what a bundle takes besides (ours, rounded up).
 BYTES_A_VALUE = 60
 BYTES_BESIDES = 8_000_000
@@ -43,8 +52,26 @@ def step_seconds(step: Step, values: Mapping[str, float]) -> float:
     match step:
         case Charge() | Discharge():
             return _moving(step, values)
-        case Rest(duration=duration) | Measure(duration=duration):
+        case (
+            Rest(duration=duration)
+            | Measure(duration=duration)
+            | Hold(duration=duration)
+            | Short(duration=duration)
+            | Observe(duration=duration)
+        ):
             return worth(duration, values) or 0.0
+        case Transfer():
+            return CARRY_S
+        case Penetrate(depth=depth):
+            return _stroke(step, _or(depth, values, 0.0), values)
+        case Crush(deformation=deformation):
+            return _stroke(step, _or(deformation, values, 0.0) * values["cell.thickness"], values)
+        case Heat():
+            rate_k_s = CHAMBER_K_MIN / 60 if step.ramp is None else _or(step.ramp, values, CHAMBER_K_MIN / 60)
+            warmed_s = abs(_or(step.temperature, values, START_TEMPERATURE_C) - START_TEMPERATURE_C) / max(
+                rate_k_s, 1e-6
+            )
+            return min(warmed_s, _or(step.timeout, values, warmed_s))
         case Soak():
             away_k = abs(_or(step.temperature, values, START_TEMPERATURE_C) - START_TEMPERATURE_C)
             soaked_s = (worth(step.duration, values) or 0.0) + away_k / CHAMBER_K_MIN * 60
@@ -88,6 +115,11 @@ def _moving(step: Charge | Discharge, values: Mapping[str, float]) -> float:
     tail = 1 + CV_TAIL if step.mode in ("cccv", "cv") else 1.0
     moved_s = rated_ah / max(current_a, 1e-6) * 3600 * tail
     return min(moved_s, _or(step.timeout, values, moved_s))
+
+
+def _stroke(step: Penetrate | Crush, travel_mm: float, values: Mapping[str, float]) -> float:
+    travelled_s = travel_mm / max(_or(step.speed, values, 1.0), 1e-6)
+    return min(travelled_s, _or(step.timeout, values, travelled_s))
 
 
 def _turns(step: Repeat | RepeatUntilStable) -> int:

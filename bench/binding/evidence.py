@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,6 +11,7 @@ from bench.binding.shapes import BoundChannel
 from bench.config import BenchFile
 from sequences.expressions import Expression
 from sequences.language import Sequence
+from sequences.names import STROKE
 from sequences.tree import changed
 
 #: How long the certificate of a simulated point is good for, from the run's start.
@@ -41,21 +43,32 @@ class Evidence:
         return () if self.simulated else tuple(point for point, _, due in self.points if due is None)
 
 
-def evidence(sequence: Sequence, bench: BenchFile, channel: BoundChannel, *, simulated: bool) -> Evidence:
-    """The cycler's terminal always; ambient and surface points where something of the sequence reads them."""
-    names: set[str] = {watch.of for watch in sequence.watch}
+#: Names whose values come from the surface points, besides ``temperature`` itself.
+_OF_SURFACE = {"temperature", "temperature_rate", "run.peak_temperature", "run.stimulus_to_peak"}
+
+
+def evidence(sequence: Sequence, bench: BenchFile, channels: Iterable[BoundChannel], *, simulated: bool) -> Evidence:
+    """The cycler's terminal always; other points, at every place of the run, where something of the sequence reads
+    them."""
+    names: set[str] = {watch.of for watch in sequence.watch if watch.of is not None}
 
     def note(expression: Expression) -> Expression:
         names.update(name.removeprefix("start.") for name in expression.names)
         return expression
 
     changed(sequence, note)
-    place = bench.places[channel.place]
-    points = [str(channel.cycler)]
-    if "ambient" in names and place.ambient is not None:
-        points.append(place.ambient)
-    if "temperature" in names:
-        points += place.surface
+    points: dict[str, None] = {}
+    for channel in channels:
+        place = bench.places[channel.place]
+        points[str(channel.cycler)] = None
+        if "ambient" in names and place.ambient is not None:
+            points[place.ambient] = None
+        if names & _OF_SURFACE:
+            points.update(dict.fromkeys(place.surface))
+        if "cell_voltage" in names:
+            points[str(channel.cell_voltage_point)] = None
+        if place.rig is not None and names & set(STROKE):
+            points[place.rig] = None
     return Evidence(
         tuple(
             (point, known.certificate, known.due) if (known := bench.calibration.get(point)) else (point, None, None)

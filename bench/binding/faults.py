@@ -6,7 +6,7 @@ from drivers import Fault
 
 
 class Findings:
-    """Everything wrong (``faults``) and everything to be told (``warnings``), each warning once."""
+    """Everything wrong (``faults``) and everything to be told (``warnings``), each once."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -17,7 +17,9 @@ class Findings:
         return tuple(self._warnings)
 
     def fault(self, error: str, where: str, fix: str) -> None:
-        self.faults.append(Fault(error, where, fix))
+        found = Fault(error, where, fix)
+        if found not in self.faults:
+            self.faults.append(found)
 
     def need(self, fine: object, error: str, where: str, fix: str) -> bool:
         """Add the fault unless ``fine``; gives whether it was."""

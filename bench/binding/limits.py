@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from bench.binding.faults import Findings
 from bench.binding.points import Equipment
 from bench.binding.shapes import BoundChannel, GuardLimit, Point, Window
-from bench.config import BenchFile, CellFile
+from bench.config import BenchFile, CellFile, TemperatureLimits
 from drivers.capabilities import TerminalLimits
 from sequences.language import Phase, SequenceClass
 
@@ -182,10 +182,20 @@ def sample_limits(channel: BoundChannel, inside: Window, stand_off: Margins) -> 
     return tuple(found)
 
 
-def bench_limits(bench: BenchFile, channel: BoundChannel) -> tuple[GuardLimit, ...]:
+def place_limits(bench: BenchFile, place: str, *, stimulated: bool) -> tuple[TemperatureLimits, TemperatureLimits]:
+    """The bench's limits of a place's air and of a sample's surface there. What a place is built for counts in the
+    stimulus of an abuse test and after it; until then ``[limits]`` binds everywhere."""
+    outer, own = bench.limits, bench.places[place].limits
+    if not stimulated:
+        return outer.place_temperature, outer.surface_temperature
+    return own.place_temperature or outer.place_temperature, own.surface_temperature or outer.surface_temperature
+
+
+def bench_limits(equipment: Equipment, channel: BoundChannel, *, stimulated: bool) -> tuple[GuardLimit, ...]:
     """The bench's own limits, as the file gives them, and the interlocks of the place."""
-    limits = bench.limits
-    volts, air, skin = limits.cell_voltage, limits.place_temperature, limits.surface_temperature
+    bench, limits = equipment.bench, equipment.bench.limits
+    volts = limits.cell_voltage
+    air, skin = place_limits(bench, channel.place, stimulated=stimulated)
     found = [
         GuardLimit("bench.voltage", channel.voltage, volts.low_v, volts.high_v, "bench", hard=True),
         GuardLimit("bench.cell_voltage", channel.cell_voltage, volts.low_v, volts.high_v, "bench", hard=False),
@@ -200,8 +210,24 @@ def bench_limits(bench: BenchFile, channel: BoundChannel) -> tuple[GuardLimit, .
         GuardLimit("bench.surface_temperature", sensor, skin.low_c, skin.high_c, "bench", hard=True)
         for sensor in channel.surface
     ]
+    pressure = bench.places[channel.place].limits.pressure
+    if pressure is not None and channel.pressure is not None:
+        found.append(GuardLimit("bench.pressure", channel.pressure, None, pressure.high_kpa, "bench", hard=True))
+    if channel.rig is not None:
+        rating = equipment.rating(channel.rig.device)
+        found += [
+            GuardLimit(rule, f"{channel.rig}.{quantity}", None, rating[key], "bench", hard=True)
+            for rule, quantity, key in (
+                ("bench.force", "force_n", "force_n"),
+                ("bench.position", "position_mm", "stroke_mm"),
+            )
+            if key in rating  # one that is missing was told
+        ]
+    detectors = set(channel.detectors.values())
     found += [
-        GuardLimit(f"interlock.{name}", sensor, 0.5, None, "interlock", hard=True)
+        GuardLimit(
+            f"interlock.{name}", sensor, 0.5, None, "detector" if sensor in detectors else "interlock", hard=True
+        )
         for name, sensor in channel.interlocks.items()
     ]
     return tuple(found)
@@ -212,28 +238,40 @@ def check_bench_limits(equipment: Equipment, channel: BoundChannel, findings: Fi
     bench = equipment.bench
     limits, place = bench.limits, bench.places[channel.place]
     cycler, sense = channel.cycler.device, channel.cell_voltage_point.device
-    volts, air, skin = limits.cell_voltage, limits.place_temperature, limits.surface_temperature
+    volts = limits.cell_voltage
     bounds: list[tuple[str, str, float | None, str, tuple[str, ...]]] = [
-        (cycler, "voltage_v", volts.high_v, "V", ("cell_voltage", "high")),
-        (sense, "voltage_v", volts.high_v, "V", ("cell_voltage", "high")),
-        (sense, "voltage_v", volts.low_v, "V", ("cell_voltage", "low")),
-        (cycler, "current_a", limits.current_a, "A", ("current",)),
+        (cycler, "voltage_v", volts.high_v, "V", ("limits", "cell_voltage", "high")),
+        (sense, "voltage_v", volts.high_v, "V", ("limits", "cell_voltage", "high")),
+        (sense, "voltage_v", volts.low_v, "V", ("limits", "cell_voltage", "low")),
+        (cycler, "current_a", limits.current_a, "A", ("limits", "current")),
     ]
-    for reference in (place.ambient, place.chamber):
-        if reference is not None:
-            device = Point.of(reference).device
-            bounds.append((device, "temperature_c", air.high_c, "degC", ("place_temperature", "high")))
-    for reference in place.surface:
-        device = Point.of(reference).device
-        bounds.append((device, "temperature_c", skin.high_c, "degC", ("surface_temperature", "high")))
-    for device, quantity, value, unit, key in dict.fromkeys(bounds):
+    own = ("places", channel.place, "limits")
+    for references, key, common, its in (
+        ((place.ambient, place.chamber), "place_temperature", limits.place_temperature, place.limits.place_temperature),
+        (place.surface, "surface_temperature", limits.surface_temperature, place.limits.surface_temperature),
+    ):
+        for reference in references:
+            if reference is not None:
+                device = Point.of(reference).device
+                bounds.append((device, "temperature_c", common.high_c, "degC", ("limits", key, "high")))
+                if its is not None:
+                    bounds.append((device, "temperature_c", its.high_c, "degC", (*own, key, "high")))
+    pressure = place.limits.pressure
+    if pressure is not None:
+        where = bench.where(*own, "pressure")
+        fix = 'add pressure = "io2.pressure" to the place, or remove the limit'
+        if findings.need(place.pressure, f"place {channel.place} limits a pressure that nothing measures", where, fix):
+            device = Point.of(place.pressure or "").device
+            bounds.append((device, "pressure_kpa", pressure.high_kpa, "kPa", (*own, "pressure", "high")))
+    for device, quantity, value, unit, key_path in dict.fromkeys(bounds):
         span = equipment.span(device, quantity)
         if span is not None and value is not None:
+            key = ".".join(key_path).removeprefix("limits.")
             findings.need(
                 span.low <= value <= span.high,
-                f"the bench limit {'.'.join(key)} = {value:g} {unit} is outside the range of {device} "
+                f"the bench limit {key} = {value:g} {unit} is outside the range of {device} "
                 f"({span.low:g} to {span.high:g} {unit}), so it could never trip",
-                bench.where("limits", *key),
+                bench.where(*key_path),
                 "set the limit within what the device can do",
             )
 

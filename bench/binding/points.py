@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bench.binding.faults import Findings
 from bench.binding.shapes import BoundChannel, Point
-from bench.config import BenchFile, Channel, Place
+from bench.config import BenchFile, Channel, Place, Reach
+from bench.config.profiles import configured
+from drivers import ConfigError
 from drivers.capabilities import DriverModel, PointKind, Span
 from drivers.wires.url import parse_url
 
@@ -22,6 +24,10 @@ _WHAT = {
     PointKind.VOLTAGE: "a voltage input",
     PointKind.INPUT: "a two-state input",
     PointKind.OUTPUT: "a two-state output",
+    PointKind.ACTUATOR: "a nail or a platen",
+    PointKind.PRESSURE: "a pressure input",
+    PointKind.MASS: "a balance",
+    PointKind.LEVEL: "a number of another kind",
 }
 _READS = {
     PointKind.AIR: "temperature_c",
@@ -29,6 +35,7 @@ _READS = {
     PointKind.VOLTAGE: "voltage_v",
     PointKind.INPUT: "on",
     PointKind.OUTPUT: "on",
+    PointKind.PRESSURE: "pressure_kpa",
 }
 #: Line settings that all devices on one wire share.
 _LINE = ("scheme", "baud", "parity", "data_bits", "stop_bits")
@@ -43,8 +50,12 @@ class Equipment:
     spans: Mapping[str, Mapping[str, Span]] = field(default_factory=dict)
 
     def span(self, device: str, quantity: str) -> Span | None:
-        """What a device can do in ``voltage_v``, ``current_a``, ``power_w`` or ``temperature_c``, if it says so."""
+        """What a device can do in ``voltage_v``, ``current_a``, ``temperature_c``, ..., if it says so."""
         return self.spans.get(device, {}).get(quantity)
+
+    def rating(self, device: str) -> Mapping[str, float]:
+        """What a device's plate says; empty for a device that is not there."""
+        return self.bench.devices[device].rating if device in self.bench.devices else {}
 
 
 def equip(bench: BenchFile, models: Models, findings: Findings) -> Equipment:
@@ -58,6 +69,11 @@ def equip(bench: BenchFile, models: Models, findings: Findings) -> Equipment:
             where = bench.where("devices", name, "model")
             fix = "`cellbench devices` lists the models; a third-party one needs its distribution in `distributions`"
             findings.fault(f"no driver for model {entry.model!r} of device {name}", where, fix)
+            continue
+        try:
+            model = configured(model, bench, name)
+        except ConfigError as error:
+            findings.faults += error.faults
             continue
         found[name] = model
         scheme = parse_url(entry.url).scheme
@@ -172,6 +188,17 @@ def _place(roles: _Roles, name: str, place: Place) -> None:
     if place.kind == "chamber" and place.chamber is None:
         fix = 'add chamber = "ch1.air", or call the place kind = "position"'
         roles.findings.fault(f"place {name} is a chamber without a chamber", where("places", name), fix)
+    if place.kind == "rig" and place.rig is None:
+        fix = 'add rig = "rig.nail", or call the place kind = "position"'
+        roles.findings.fault(f"place {name} is a rig without a rig", where("places", name), fix)
+    for role, reference, kind in (
+        ("rig", place.rig, PointKind.ACTUATOR),
+        ("exhaust", place.exhaust, PointKind.OUTPUT),
+        ("heater", place.heater, PointKind.OUTPUT),
+        ("pressure", place.pressure, PointKind.PRESSURE),
+    ):
+        if reference is not None:
+            roles.bind(reference, kind, f"{role} of {name}", where("places", name, role), alone=True)
     if place.ambient is not None:
         at = where("places", name, "ambient")
         # Positions in one room may share its thermocouple, so the role is one for all places.
@@ -190,71 +217,121 @@ def _place(roles: _Roles, name: str, place: Place) -> None:
 
 def _channel(roles: _Roles, name: str, channel: Channel) -> None:
     bench, findings = roles.equipment.bench, roles.findings
-
-    def at(key: str) -> str:
-        return bench.where("channels", name, key)
-
-    roles.bind(channel.cycler, PointKind.TERMINAL, f"cycler of channel {name}", at("cycler"), alone=True)
-    roles.bind(channel.contactor, PointKind.OUTPUT, f"contactor of channel {name}", at("contactor"), alone=True)
-    feedback = channel.contactor_feedback
-    roles.bind(feedback, PointKind.INPUT, f"feedback of channel {name}", at("contactor_feedback"), alone=True)
-    roles.bind(
-        channel.cell_voltage, PointKind.VOLTAGE, f"cell voltage of channel {name}", at("cell_voltage"), alone=True
-    )
+    at = bench.where("channels", name, "cycler")
+    roles.bind(channel.cycler, PointKind.TERMINAL, f"cycler of channel {name}", at, alone=True)
     known = ", ".join(bench.places)
-    if findings.need(
-        channel.place in bench.places, f"channel {name}: no place {channel.place!r}", at("place"), f"places: {known}"
-    ):
-        for interlock, reference in bench.places[channel.place].interlocks.items():
+    at = bench.where("channels", name, "place")
+    findings.need(channel.place in bench.places, f"channel {name}: no place {channel.place!r}", at, f"places: {known}")
+    _leads(roles, channel, f"channel {name}", channel.place, ("channels", name))
+    for place, reach in channel.reaches.items():
+        path = ("channels", name, "reaches", place)
+        findings.need(
+            place in bench.places, f"channel {name} reaches no place {place!r}", bench.where(*path), f"places: {known}"
+        )
+        findings.need(
+            place != channel.place,
+            f"channel {name} reaches {place}, which is its own place",
+            bench.where(*path),
+            "a reach is to another place; the channel's own contactor stands in its own table",
+        )
+        _leads(roles, reach, f"channel {name} at {place}", place, path)
+        _short(roles, reach, f"channel {name} at {place}", path)
+
+
+def _leads(roles: _Roles, its: Channel | Reach, whose: str, place: str, path: tuple[str, ...]) -> None:
+    """Contactor, feedback and cell voltage of a channel at one place."""
+    bench, findings = roles.equipment.bench, roles.findings
+    roles.bind(its.contactor, PointKind.OUTPUT, f"contactor of {whose}", bench.where(*path, "contactor"), alone=True)
+    at = bench.where(*path, "contactor_feedback")
+    roles.bind(its.contactor_feedback, PointKind.INPUT, f"feedback of {whose}", at, alone=True)
+    at_voltage = bench.where(*path, "cell_voltage")
+    roles.bind(its.cell_voltage, PointKind.VOLTAGE, f"cell voltage of {whose}", at_voltage, alone=True)
+    if place in bench.places:
+        for interlock, reference in bench.places[place].interlocks.items():
             error = f"{reference} is both the contactor's feedback and {interlock}"
             fix = "the feedback has an input of its own"
-            findings.need(reference != feedback, error, at("contactor_feedback"), fix)
+            findings.need(reference != its.contactor_feedback, error, at, fix)
 
 
-def bound_channel(bench: BenchFile, name: str) -> BoundChannel:
-    """The channel with every role as reading channels. Only for a bench in which the roles were found fine."""
+def _short(roles: _Roles, reach: Reach, whose: str, path: tuple[str, ...]) -> None:
+    where = roles.equipment.bench.where
+    roles.findings.need(
+        (reach.short_contactor is None) == (reach.short_contactor_feedback is None),
+        f"{whose}: a short contactor and its feedback come together",
+        where(*path),
+        "add the one that is missing: what shorts a cell must be known to have opened",
+    )
+    if reach.short_contactor is not None:
+        at = where(*path, "short_contactor")
+        roles.bind(reach.short_contactor, PointKind.OUTPUT, f"short contactor of {whose}", at, alone=True)
+    if reach.short_contactor_feedback is not None:
+        at = where(*path, "short_contactor_feedback")
+        role = f"short contactor's feedback of {whose}"
+        roles.bind(reach.short_contactor_feedback, PointKind.INPUT, role, at, alone=True)
+
+
+def bound_channel(bench: BenchFile, name: str, place_name: str) -> BoundChannel:
+    """The channel at one of its places with every role as reading channels. Only for a bench in which the roles were
+    found fine."""
     channel = bench.channels[name]
-    place = bench.places[channel.place]
+    place = bench.places[place_name]
+    reach = channel.reaches.get(place_name) if place_name != channel.place else None
+    its = reach or channel
     return BoundChannel(
         name=name,
-        place=channel.place,
+        place=place_name,
         zone=place.zone,
         abuse=channel.abuse,
         cycler=Point.of(channel.cycler),
         voltage=f"{channel.cycler}.voltage_v",
         current=f"{channel.cycler}.current_a",
-        cell_voltage_point=Point.of(channel.cell_voltage),
-        cell_voltage=_reads(channel.cell_voltage, PointKind.VOLTAGE),
-        contactor=Point.of(channel.contactor),
-        contactor_feedback=_reads(channel.contactor_feedback, PointKind.INPUT),
+        cell_voltage_point=Point.of(its.cell_voltage),
+        cell_voltage=_reads(its.cell_voltage, PointKind.VOLTAGE),
+        contactor=Point.of(its.contactor),
+        contactor_feedback=_reads(its.contactor_feedback, PointKind.INPUT),
         surface=tuple(_reads(reference, PointKind.TEMPERATURE) for reference in place.surface),
         ambient=_reads(place.ambient, PointKind.TEMPERATURE) if place.ambient is not None else None,
-        chamber=Point.of(place.chamber) if place.chamber is not None else None,
+        chamber=_point(place.chamber),
         chamber_air=_reads(place.chamber, PointKind.AIR) if place.chamber is not None else None,
         interlocks={name: _reads(reference, PointKind.INPUT) for name, reference in place.interlocks.items()},
+        kind=place.kind,
+        rig=_point(place.rig),
+        exhaust=_point(place.exhaust),
+        heater=_point(place.heater),
+        pressure=_reads(place.pressure, PointKind.PRESSURE) if place.pressure is not None else None,
+        short=_point(reach.short_contactor) if reach is not None else None,
+        short_feedback=_reads(reach.short_contactor_feedback, PointKind.INPUT)
+        if reach is not None and reach.short_contactor_feedback is not None
+        else None,
     )
+
+
+def _point(reference: str | None) -> Point | None:
+    return None if reference is None else Point.of(reference)
 
 
 def _reads(reference: str, kind: PointKind) -> str:
     return f"{reference}.{_READS[kind]}"
 
 
-def used_points(bench: BenchFile, channel: BoundChannel) -> dict[str, tuple[str, ...]]:
-    """The points that a run on this channel uses, by device, devices and points in the bench file's order."""
-    place, entry = bench.places[channel.place], bench.channels[channel.name]
-    references = [
-        entry.cycler,
-        entry.cell_voltage,
-        entry.contactor,
-        entry.contactor_feedback,
-        *([place.chamber] if place.chamber else []),
-        *([place.ambient] if place.ambient else []),
-        *place.surface,
-        *place.interlocks.values(),
-    ]
-    points = [Point.of(reference) for reference in references]
+def used_points(bench: BenchFile, channels: Iterable[BoundChannel]) -> dict[str, tuple[str, ...]]:
+    """The points that a run uses on a channel at these places, by device, in the bench file's order of devices."""
+    points = {point for channel in channels for point in _points(bench, channel)}
     return {
-        device: tuple(sorted({point.point for point in points if point.device == device}))
+        device: tuple(sorted(point.point for point in points if point.device == device))
         for device in bench.devices
         if any(point.device == device for point in points)
     }
+
+
+def _points(bench: BenchFile, channel: BoundChannel) -> Iterator[Point]:
+    place, entry = bench.places[channel.place], bench.channels[channel.name]
+    its = entry.reaches[channel.place] if channel.place != entry.place else entry
+    yield channel.cycler
+    yield channel.contactor
+    yield channel.cell_voltage_point
+    yield from (point for point in (channel.chamber, channel.rig, channel.exhaust, channel.heater) if point is not None)
+    yield from (point for point in (channel.short, _point(place.ambient), _point(place.pressure)) if point is not None)
+    if isinstance(its, Reach) and its.short_contactor_feedback is not None:
+        yield Point.of(its.short_contactor_feedback)
+    yield from map(Point.of, (its.contactor_feedback, *place.surface, *place.interlocks.values()))

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Literal
+
 from bench.binding.faults import Findings
 from bench.binding.points import Equipment
 from bench.binding.shapes import BoundChannel, GuardLimit, Poll
 from bench.config import BenchFile
 from bench.config.bench_file import LONGEST_WATCHDOG_S
-from drivers.capabilities import DeviceKind, DriverModel, OnCommLoss
+from drivers.capabilities import DeviceKind, OnCommLoss, PointKind
 
 #: Slowest poll of a channel that feeds a hard limit or an interlock, while something is energised.
 HARD_POLL_S = 1.0
+#: Slowest poll of a rig that is armed or moves: a stroke lasts 0.5 to 1.6 s.
+MOVING_POLL_S = 0.1
 
 
-def polls(equipment: Equipment, used: tuple[str, ...], findings: Findings) -> dict[str, Poll]:
+def polls(
+    equipment: Equipment, used: Iterable[str], findings: Findings, *, energised: Container[str]
+) -> dict[str, Poll]:
     """The periods of the used devices. A period the file does not give is raised to what the driver can do; one that
-    it does give is refused below that."""
-    bench = equipment.bench
-    return {name: _poll(bench, name, equipment.models[name], findings) for name in used if name in equipment.models}
+    it does give is refused below that. ``energised`` are the rigs beside which a cell is charged or discharged in
+    conditioning."""
+    return {
+        name: _poll(equipment, name, findings, beside_energy=name in energised)
+        for name in used
+        if name in equipment.models
+    }
 
 
-def _poll(bench: BenchFile, name: str, model: DriverModel, findings: Findings) -> Poll:
+def _poll(equipment: Equipment, name: str, findings: Findings, *, beside_energy: bool) -> Poll:
+    bench, model = equipment.bench, equipment.models[name]
     own, common, floor_s = bench.devices[name].poll, bench.polling, model.min_poll_s
-    for key, given_s in (("energised", own.energised_s), ("rest", own.rest_s)):
+    for key, given_s in (("energised", own.energised_s), ("rest", own.rest_s), ("stimulus", own.stimulus_s)):
         findings.need(
             given_s is None or given_s >= floor_s,
             f"{name}: polled every {given_s} s, faster than {model.name} can be read ({floor_s:g} s)",
             bench.where("devices", name, "poll", key),
             f"write {floor_s:g} s or more",
         )
+    if model.kind is DeviceKind.RIG:
+        return _rig_poll(bench, name, floor_s, findings, beside_energy=beside_energy)
     energised_s = own.energised_s if own.energised_s is not None else max(common.energised_s, floor_s)
     rest_s = own.rest_s if own.rest_s is not None else max(common.rest_s, energised_s)
     findings.need(
@@ -37,50 +51,96 @@ def _poll(bench: BenchFile, name: str, model: DriverModel, findings: Findings) -
         bench.where("devices", name, "poll"),
         "the period at rest is the longer one",
     )
-    return Poll(energised_s, rest_s)
+    stimulus_s = own.stimulus_s if own.stimulus_s is not None else max(min(common.energised_s, energised_s), floor_s)
+    return Poll(energised_s, rest_s, stimulus_s)
+
+
+def _rig_poll(bench: BenchFile, name: str, floor_s: float, findings: Findings, *, beside_energy: bool) -> Poll:
+    """A rig's own ``energised`` is its period while it is armed or moves. Elsewhere something may be energised for
+    hours, so that the rig is read as at rest then; beside a cell under current it is read as a hard limit is."""
+    own, common = bench.devices[name].poll, bench.polling
+    moving_s = own.energised_s if own.energised_s is not None else max(min(common.energised_s, MOVING_POLL_S), floor_s)
+    rest_s = own.rest_s if own.rest_s is not None else max(common.rest_s, moving_s)
+    findings.need(
+        moving_s <= MOVING_POLL_S,
+        f"{name}: a rig that is armed or moves is read every {MOVING_POLL_S:g} s or faster, not every {moving_s:g} s",
+        bench.where("devices", name, "poll", "energised"),
+        f'write energised = "{max(MOVING_POLL_S, floor_s):g} s", or leave it out',
+    )
+    findings.need(
+        rest_s >= moving_s,
+        f"{name}: read more often at rest ({rest_s:g} s) than while it moves ({moving_s:g} s)",
+        bench.where("devices", name, "poll"),
+        "the period at rest is the longer one",
+    )
+    energised_s = min(rest_s, HARD_POLL_S) if beside_energy else rest_s
+    stimulus_s = own.stimulus_s if own.stimulus_s is not None else max(min(common.energised_s, rest_s), floor_s)
+    return Poll(energised_s, rest_s, stimulus_s, moving_s)
 
 
 def check_hard_polls(
-    bench: BenchFile, periods: dict[str, Poll], limits: tuple[GuardLimit, ...], findings: Findings
+    bench: BenchFile,
+    periods: Mapping[str, Poll],
+    limits: Iterable[GuardLimit],
+    findings: Findings,
+    *,
+    key: Literal["energised", "stimulus"] = "energised",
 ) -> None:
-    """A channel that feeds a hard limit or an interlock is read at least once a second while energised."""
+    """A channel that feeds a hard limit or an interlock is read at least once a second while energised, and in the
+    stimulus and the observation of an abuse test."""
     fed: dict[str, str] = {}
     for limit in limits:
         if limit.hard:
             fed.setdefault(limit.channel.partition(".")[0], limit.rule)
+    when = "while energised" if key == "energised" else "from the stimulus on"
     for device, rule in fed.items():
         poll = periods.get(device)
         if poll is not None:
+            period_s = poll.energised_s if key == "energised" or poll.stimulus_s is None else poll.stimulus_s
             findings.need(
-                poll.energised_s <= HARD_POLL_S,
-                f"{device} feeds {rule}, but is read only every {poll.energised_s:g} s while energised",
-                bench.where("devices", device, "poll", "energised"),
+                period_s <= HARD_POLL_S,
+                f"{device} feeds {rule}, but is read only every {period_s:g} s {when}",
+                bench.where("devices", device, "poll", key),
                 f"poll it every {HARD_POLL_S:g} s or faster; a device that cannot must not carry a hard limit",
             )
 
 
 def watchdogs(
-    equipment: Equipment, channel: BoundChannel, periods: dict[str, Poll], findings: Findings
+    equipment: Equipment,
+    channels: Sequence[BoundChannel],
+    used: Mapping[str, tuple[str, ...]],
+    periods: Mapping[str, Poll],
+    findings: Findings,
 ) -> dict[str, float]:
-    """The host watchdog of each used device that has one, in seconds, and the rules about them."""
+    """The host watchdog of each used device that has one, in seconds, and the rules about them.
+
+    A rig's link watchdog is written with each stroke and is none of these. A module of which only inputs are used
+    needs none: it holds nothing that could go on.
+    """
     bench = equipment.bench
     found: dict[str, float] = {}
     for name in periods:
         model, given_s = equipment.models[name], bench.devices[name].watchdog_s
         where = bench.where("devices", name, "watchdog")
         longest_s = min(LONGEST_WATCHDOG_S, model.watchdog_max_s or LONGEST_WATCHDOG_S)
+        watched = model.on_comm_loss is OnCommLoss.DEVICE_WATCHDOG and model.kind is not DeviceKind.RIG
+        drives = model.kind is not DeviceKind.SWITCHES or any(
+            model.points.get(point) is PointKind.OUTPUT for point in used[name]
+        )
         if given_s is None:
             findings.need(
-                model.on_comm_loss is not OnCommLoss.DEVICE_WATCHDOG,
+                not (watched and drives),
                 f"{name} has a host watchdog, but the bench file gives it no time",
                 where,
                 f'add watchdog = "{min(4.0, longest_s):g} s": without it the device goes on when this program is gone',
             )
         elif findings.need(
-            model.on_comm_loss is OnCommLoss.DEVICE_WATCHDOG,
+            watched,
             f"{name}: {model.name} has no host watchdog",
             where,
-            "remove the key; nothing would watch the host there",
+            "remove the key; a rig's link watchdog is set with each stroke"
+            if model.kind is DeviceKind.RIG
+            else "remove the key; nothing would watch the host there",
         ) and findings.need(
             given_s <= longest_s,
             f"{name}: a watchdog of {given_s:g} s is too long (at most {longest_s:g} s)",
@@ -88,18 +148,23 @@ def watchdogs(
             f"energy must be gone within {LONGEST_WATCHDOG_S:g} s of the host: write {longest_s:g} s or less",
         ):
             found[name] = given_s
-    _comm_loss(equipment, channel, found, findings)
+    for channel in channels:
+        _comm_loss(equipment, channel, found, findings)
     _often_enough(bench, periods, found, findings)
     return found
 
 
-def _often_enough(bench: BenchFile, periods: dict[str, Poll], found: dict[str, float], findings: Findings) -> None:
+def _often_enough(
+    bench: BenchFile, periods: Mapping[str, Poll], found: Mapping[str, float], findings: Findings
+) -> None:
     """A device with a watchdog is read at least twice within the shortest watchdog, at rest too."""
     if not found:
         return
     shortest_s = min(found.values())
     for name in found:
-        for key, period_s in (("energised", periods[name].energised_s), ("rest", periods[name].rest_s)):
+        poll = periods[name]
+        stimulus_s = poll.energised_s if poll.stimulus_s is None else poll.stimulus_s
+        for key, period_s in (("energised", poll.energised_s), ("rest", poll.rest_s), ("stimulus", stimulus_s)):
             findings.need(
                 period_s <= shortest_s / 2,
                 f"{name} is read every {period_s:g} s ({key}), slower than half of the shortest watchdog "
@@ -111,15 +176,27 @@ def _often_enough(bench: BenchFile, periods: dict[str, Poll], found: dict[str, f
             )
 
 
-def _comm_loss(equipment: Equipment, channel: BoundChannel, found: dict[str, float], findings: Findings) -> None:
+def _comm_loss(equipment: Equipment, channel: BoundChannel, found: Mapping[str, float], findings: Findings) -> None:
     """Something takes energy away when the host falls silent: the device itself, or the contactor by its module."""
     bench, relay, cycler = equipment.bench, channel.contactor.device, channel.cycler.device
-    findings.need(
-        relay in found or relay not in equipment.models or bench.devices[relay].watchdog_s is not None,
-        f"the contactor is driven by {relay}, which has no host watchdog armed",
-        bench.where("channels", channel.name, "contactor"),
-        "drive it from a module that drops its outputs by itself when the host falls silent",
-    )
+    path: tuple[str, ...] = ("channels", channel.name)
+    if channel.place != bench.channels[channel.name].place:
+        path = (*path, "reaches", channel.place)
+    for what, point, where in (
+        ("contactor", channel.contactor, bench.where(*path, "contactor")),
+        ("short contactor", channel.short, bench.where(*path, "short_contactor")),
+        ("heater", channel.heater, bench.where("places", channel.place, "heater")),
+    ):
+        findings.need(
+            point is None
+            or point.device in found
+            or point.device not in equipment.models
+            or equipment.models[point.device].on_comm_loss is OnCommLoss.DEVICE_WATCHDOG  # its time is missing: told
+            or bench.devices[point.device].watchdog_s is not None,
+            f"the {what} is driven by {point.device if point else ''}, which has no host watchdog armed",
+            where,
+            "drive it from a module that drops its outputs by itself when the host falls silent",
+        )
     model = equipment.models.get(cycler)
     if model is not None and model.on_comm_loss is OnCommLoss.NONE:
         findings.need(

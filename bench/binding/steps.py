@@ -7,26 +7,34 @@ with the same functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.binding.faults import Findings
 from bench.binding.shapes import Window
 from bench.binding.values import worth
-from bench.config import Limits
+from bench.config import Limits, TemperatureLimits
 from drivers import Fault
 from drivers.capabilities import Setpoints, Span
 from sequences.expressions import Expression, whens
 from sequences.language import (
     ChamberSet,
     Charge,
+    Crush,
     Discharge,
+    Heat,
+    Hold,
     Measure,
+    Observe,
+    Penetrate,
     Phase,
     Rest,
+    Retract,
     Sequence,
+    Short,
     Soak,
     Step,
+    Transfer,
 )
 from sequences.tree import numbered
 
@@ -36,7 +44,10 @@ _TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Everything that bounds a set value of this run. ``windows`` is the sample's, by phase."""
+    """Everything that bounds a set value of this run at one place.
+
+    By phase, ``windows`` is what the sample may be taken to and ``air`` what the place may.
+    """
 
     cycler: str
     volts: Span
@@ -46,6 +57,7 @@ class Reach:
     warmth: Span | None
     limits: Limits
     windows: Mapping[Phase, Window]
+    air: Mapping[Phase, TemperatureLimits]
 
     def check(self, step: Step, setpoints: Setpoints | float, where: str) -> list[Fault]:
         """What is wrong with the set values of a step: of a terminal, or a chamber's temperature in degC."""
@@ -91,7 +103,7 @@ class Reach:
             yield Fault("a discharge to 0 V has no stop in the instrument", where, fix)
 
     def _temperature(self, step: Step, temperature_c: float, where: str) -> Iterator[Fault]:
-        inside, air = self.windows[step.phase], self.limits.place_temperature
+        inside, air = self.windows[step.phase], self.air[step.phase]
         bounds = [
             _Bound("the cell's limits", -math.inf if inside.low_c is None else inside.low_c, inside.high_c),
             _Bound("the bench's limits", -math.inf if air.low_c is None else air.low_c, air.high_c),
@@ -135,11 +147,20 @@ class Extent:
     currents_a: list[float]
 
 
-def check_steps(sequence: Sequence, reach: Reach, values: Mapping[str, float], findings: Findings) -> Extent:
-    """Check every step whose set values are known, and warn where they lie near the bottom of a device's range."""
+def check_steps(
+    sequence: Sequence,
+    reach_at: Callable[[tuple[int, ...]], Reach],
+    values: Mapping[str, float],
+    findings: Findings,
+) -> Extent:
+    """Check every step whose set values are known, and warn where they lie near the bottom of a device's range.
+
+    ``reach_at`` gives what bounds the step of a number in the tree, by where the sample is then.
+    """
     extent = Extent([], [])
+    reach = reach_at((1,))
     for number, step in numbered(sequence.steps):
-        where = where_is(sequence, number, step)
+        where, reach = where_is(sequence, number, step), reach_at(number)
         match step:
             case Charge() | Discharge():
                 _regulated(step, where, reach, values, extent, findings)
@@ -148,7 +169,7 @@ def check_steps(sequence: Sequence, reach: Reach, values: Mapping[str, float], f
                     fix = "run it on a channel whose place has a chamber"
                     findings.fault("the sample's place has no chamber", where, fix)
                 _temperature(step, temperature, where, reach, values, findings)
-            case Soak(temperature=temperature):
+            case Soak(temperature=temperature) | Heat(temperature=temperature):
                 _temperature(step, temperature, where, reach, values, findings)
             case _:
                 pass
@@ -211,21 +232,32 @@ def _temperature(
 
 
 def _times(step: Step, where: str, values: Mapping[str, float], findings: Findings) -> None:
-    """Every time of a step is positive, and a logging rule at least asks for a row now and then."""
-    times: list[tuple[str, Expression]] = []
+    """Every time and rate of a step is positive, and a logging rule at least asks for a row now and then."""
+    for what, expression in _passing(step):
+        worth_it = None if expression is None else worth(expression, values)
+        if worth_it is not None:
+            findings.need(worth_it > 0, f"{what} {expression} is no time that passes", where, "give a positive value")
+
+
+def _passing(step: Step) -> Iterator[tuple[str, Expression | None]]:
     match step:
-        case Charge() | Discharge() | Soak():
-            times.append(("timeout", step.timeout))
-        case Rest() | Measure():
-            times.append(("duration", step.duration))
+        case Charge() | Discharge() | Soak() | Penetrate() | Crush() | Retract():
+            yield "timeout", step.timeout
+        case Rest() | Measure() | Hold() | Short():
+            yield "duration", step.duration
+        case Transfer():
+            yield "charge_age", step.charge_age
+        case Heat():
+            yield "timeout", step.timeout
+            yield "ramp", step.ramp
+        case Observe():
+            yield "duration", step.duration
+            yield "at_most", step.at_most
+            yield "rate", step.rate
         case _:
             pass
     if step.log is not None:
-        times.append(("log every", step.log.every))
-    for what, expression in times:
-        time_s = worth(expression, values)
-        if time_s is not None:
-            findings.need(time_s > 0, f"{what} {expression} is no time that passes", where, "give a positive time")
+        yield "log every", step.log.every
 
 
 def _near_the_bottom(device: str, what: str, unit: str, span: Span, set_to: list[float], findings: Findings) -> None:

@@ -18,11 +18,18 @@ from sequences.tree import walk_steps
 
 Values = dict[str, float]
 
+#: m/s2, the CGPM's standard value of 1901 (ISO 80000-3): what a sample of 1 kg weighs in newtons.
+STANDARD_GRAVITY = 9.80665
+
 
 def cell_values(cell: CellFile, mass_kg: float) -> Values:
-    """The ``cell.*`` names and ``run.sample_mass``. A claim that the file does not make is NaN: never a number."""
+    """The ``cell.*`` names and ``run.sample_mass``. A claim that the file does not make is NaN: never a number.
+
+    ``cell.weight`` is that of the run's sample; the thickness of a round cell is its diameter.
+    """
     claim = cell.claimed_energy_density_wh_kg
-    inner = cell.operating
+    inner, size = cell.operating, cell.dimensions
+    thickness_mm = size.thickness_mm if size.thickness_mm is not None else size.diameter_mm
     return {
         "cell.rated_capacity": cell.rated_capacity_ah,
         "cell.charge_voltage": cell.charge.voltage_v,
@@ -35,6 +42,8 @@ def cell_values(cell: CellFile, mass_kg: float) -> Values:
         "cell.t_min": inner.temperature.low_c,
         "cell.t_max": inner.temperature.high_c,
         "cell.mass": cell.mass_kg,
+        "cell.weight": mass_kg * STANDARD_GRAVITY,
+        "cell.thickness": math.nan if thickness_mm is None else thickness_mm,
         "cell.claimed_energy_density": math.nan if claim is None else claim,
         "run.sample_mass": mass_kg,
     }

@@ -1,25 +1,35 @@
-"""A person at the terminal: confirmations and entries, in English and Chinese."""
+"""People at the terminal: confirmations, entries, leave by name and judgements, in English and Chinese."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from rich.console import Console
 
-from bench.answers import Answer
+from bench.answers import Answer, Judged, Permission
 from drivers import BASE, UnitError, parse_quantity
-from sequences.language import Confirm, Entry
+from sequences.language import Confirm, Entry, Question, Text
+
+#: Said to whoever may not take this decision, having taken another.
+OTHER_PERSON = Text(
+    en="{name} has already decided; this takes a second person",
+    zh="{name} 已作出前一决定；此项须由第二人决定",
+)
+_YOUR_NAME = "your name gives leave (empty: no) / 输入姓名表示同意（空行：否）: "
+_YES_OR_NO = "type yes or no; an empty line leaves it open / 输入 yes 或 no，空行暂不判定: "
+_LOOKED_AT = "what was looked at: view, video, detector / 判定依据（目视、视频、探测器）: "
 
 
 class Terminal:
     """Asks at the terminal without stopping the readings: typing happens in the terminal's own time.
 
-    ``confirms_harmless`` answers confirmations that ask for no entry and are not hazardous. Without a terminal
-    nothing is confirmed. ``during`` are entered while a person is asked: what would draw over the question, and a
-    simulated clock, which would run away meanwhile.
+    ``confirms_harmless`` answers confirmations that ask for no entry and are not hazardous; it never gives leave and
+    never judges. Without a terminal nothing is confirmed, allowed or judged. ``during`` are entered while a person is
+    asked: what would draw over the question, and a simulated clock, which would run away meanwhile.
     """
 
     def __init__(self, by: str, console: Console, *, confirms_harmless: bool) -> None:
@@ -37,13 +47,54 @@ class Terminal:
             return {}
         if not sys.stdin.isatty():
             return None
+        with self._held():
+            return await self._asked(step)
+
+    async def permit(self, permission: Permission) -> str | None:
+        """Leave is given by typing one's name; an empty line refuses it. What was typed ahead gives none."""
+        if not sys.stdin.isatty():
+            return None
+        with self._held():
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+            self._show(permission.text)
+            while name := " ".join((await _line(_YOUR_NAME)).split()):
+                if permission.open_to(name):
+                    return name
+                for said in (OTHER_PERSON.en, OTHER_PERSON.zh):
+                    self._console.print(said.format(name=name), markup=False)
+            return None
+
+    async def judge(self, question: Question, shown: Sequence[str], /) -> Judged | None:
+        """The question, the standard's definition and the evidence, then yes or no, a name, and what was looked at."""
+        if not sys.stdin.isatty():
+            return None
+        with self._held():
+            self._show(question.text)
+            source = question.source
+            where = " ".join(filter(None, (source.standard, source.edition, source.clause)))
+            grade = "UNVERIFIED" if source.grade == "U" else source.grade
+            lines = (question.definition.en, question.definition.zh, f"[{where}; grade {grade}]", *shown)
+            for line in lines:
+                self._console.print(f"    {line}", markup=False, soft_wrap=True)
+            while said := (await _line(_YES_OR_NO)).strip().lower():
+                if said in ("yes", "no"):
+                    by = (await _line(f"who judges / 判定人 [{self._by}]: ")).strip() or self._by
+                    return Judged(said == "yes", by, (await _line(_LOOKED_AT)).strip())
+            return None
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
         with ExitStack() as stack:
             for held in self.during:
                 stack.enter_context(held())
-            return await self._asked(step)
+            yield
+
+    def _show(self, text: Text) -> None:
+        self._console.print(f"\n{text.en}", style="bold", markup=False)
+        self._console.print(text.zh, markup=False)
 
     async def _asked(self, step: Confirm) -> Mapping[str, Answer] | None:
-        self._console.print(f"\n[bold]{step.text.en}[/bold]\n{step.text.zh}")
+        self._show(step.text)
         answers: dict[str, Answer] = {}
         for entry in step.entries:
             answers.update(await self._entry(entry))

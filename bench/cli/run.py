@@ -30,6 +30,7 @@ from drivers import ConfigError, Fault
 
 if TYPE_CHECKING:
     from bench.answers import Answers
+    from bench.cli.asking import Terminal
     from bench.results import RunResult
     from bench.run import Prepared
 
@@ -68,15 +69,23 @@ def command(
     overrides: SETTINGS = None,
     out: OUT = None,
     data: DATA = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Simulated: answer every confirmation.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="With --simulate: simulated people answer, arm, start and judge. With --live: only confirmations that "
+            "are harmless and ask for nothing.",
+        ),
+    ] = False,
     answers: Annotated[
-        Path | None, typer.Option(help="TOML file with the operator's entries; docs/operator.md shows one.")
+        Path | None,
+        typer.Option(help="YAML file with entries, judgements and leave by name; docs/operator.md shows one."),
     ] = None,
     as_json: JSON = False,
 ) -> None:
     """Run a sequence. Exit code 0 pass, 1 fail, 2 usage, 3 aborted, 4 device, 5 inconclusive."""
     with told(as_json=as_json):
-        from bench.cli.asking import asked_sample
+        from bench.cli.asking import Terminal, asked_sample
         from bench.run import Order, prepare
 
         faults: list[Fault] = []
@@ -110,25 +119,26 @@ def command(
             raise ConfigError([*faults, *error.faults]) from None
         if faults:
             raise ConfigError(faults)
-        raise typer.Exit(perform(prepared, _answers(prepared, yes=yes), as_json=as_json))
+        person = Terminal(operator or "operator", progress, confirms_harmless=yes)
+        result = perform(prepared, _answers(prepared, person, yes=yes), person)
+        if as_json:
+            print_json(result)
+        raise typer.Exit(result.exit_code)
 
 
-def perform(prepared: Prepared, answers: Answers, *, as_json: bool) -> int:
-    """Carry a prepared run out before a person's eyes; gives the exit code."""
-    from bench.cli.asking import Terminal
+def perform(prepared: Prepared, answers: Answers, person: Terminal | None = None) -> RunResult:
+    """Carry a prepared run out before people's eyes, and show what came of it. ``person`` may be asked meanwhile."""
     from bench.cli.view import RunView, show_result
     from bench.run import run_live, run_simulated
     from bench.simulated import clock_held
 
     with RunView(prepared, progress) as view:
-        if isinstance(answers, Terminal):
-            answers.during = [view.paused, *([clock_held] if prepared.order.simulate else [])]
+        if person is not None:
+            person.during = [view.paused, *([clock_held] if prepared.order.simulate else [])]
         carry_out = run_simulated if prepared.order.simulate else run_live
-        result: RunResult = carry_out(prepared, answers, view.observe)
+        result = carry_out(prepared, answers, view.observe)
     show_result(result, prepared, progress)
-    if as_json:
-        print_json(result)
-    return result.exit_code
+    return result
 
 
 def _collected(read: Callable[[], T], instead: T, faults: list[Fault]) -> T:
@@ -151,12 +161,12 @@ def _is_written(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _answers(prepared: Prepared, *, yes: bool) -> Answers:
-    from bench.answers import simulated_operator
-    from bench.cli.asking import Terminal
+def _answers(prepared: Prepared, person: Terminal, *, yes: bool) -> Answers:
+    """A file's, with a person for what it leaves open; simulated people's, where every device is; or a person's."""
+    from bench.answers import AnswersInTurn, simulated_operator
 
     if prepared.answers is not None:
-        return prepared.answers
+        return AnswersInTurn(prepared.answers, person)
     if yes and prepared.order.simulate:
         return simulated_operator(prepared.plan.bench.simulation.operator)
-    return Terminal(prepared.order.operator or "operator", progress, confirms_harmless=yes)
+    return person

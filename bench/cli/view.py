@@ -189,6 +189,10 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
     console.print(_results(result, prepared))
     verdict = Text(" ".join(VERDICTS[result.verdict]), style=STYLES.get(result.verdict, UNDECIDED))
     console.print(Text.assemble(verdict, f"   {_ended(result)}"))
+    if result.awaiting:
+        loud = Text(f"AWAITING JUDGEMENT 待判定: {', '.join(result.awaiting)}", style=UNDECIDED)
+        how = Text(f"    fix: cellbench judge {result.bundle} {result.awaiting[0]} yes|no --by NAME")
+        console.print(loud, how, sep="\n", soft_wrap=True)
     for fault in result.faults:
         console.print(Text(f"{fault.where}: {fault.error}\n    fix: {fault.fix}"), soft_wrap=True)
     factor = result.test_s / result.wall_s if result.wall_s > 0 else 0.0
@@ -229,7 +233,9 @@ def _results(result: RunResult, prepared: Prepared) -> Table:
         claimed = prepared.plan.cell.claimed_energy_density_wh_kg if name == "energy_density_wh_kg" else None
         table.add_row(
             name,
-            f"{number(value.value)} {value.unit}" + ("  NOMINAL" if nominal and name in massed else ""),
+            ("at least " if value.at_least else "")
+            + f"{number(value.value)} {value.unit}"
+            + ("  NOMINAL" if nominal and name in massed else ""),
             f"{number(truth[name].value)} {value.unit}" if name in truth else "—",
             f"{number(claimed)} {value.unit}" if claimed is not None else "",
         )

@@ -112,7 +112,10 @@ class PressureLimits(Strict):
 
 
 class PlaceLimits(Strict):
-    """What this place is built for, where it differs from ``[limits]``. A blast enclosure stands more than a chamber."""
+    """What this place is built for, where it differs from ``[limits]``: a blast enclosure stands more than a chamber.
+
+    Its temperatures count from the stimulus of an abuse test on; before it, ``[limits]`` binds here too.
+    """
 
     place_temperature: TemperatureLimits | None = Field(default=None, examples=['{ high = "250 degC" }'])
     surface_temperature: TemperatureLimits | None = Field(default=None, examples=['{ high = "1200 degC" }'])
@@ -250,20 +253,43 @@ def wire_keys(bench: BenchFile, devices: Iterable[str] | None = None) -> tuple[s
     return tuple(sorted({wire_key(bench.devices[name].url) for name in names}))
 
 
-def standing_bench(bench: BenchFile, urls: Mapping[str, str]) -> str:
+def standing_bench(bench: BenchFile, urls: Mapping[str, str], hands: str | None = None) -> str:
     """The text of a bench file that leads to a standing simulated bench: these urls, ``far_end = "simulated"``.
 
-    Everything else, comments included, stays as it stands in the file that ``bench`` was read from.
+    ``hands`` is where its samples are carried by. Paths of profiles become absolute, so that the text may stand in any
+    folder. Everything else, comments included, stays as it stands in the file that ``bench`` was read from.
     """
-    lines = bench.origin.text.splitlines()
-    for device, url in urls.items():
-        at = bench.origin.lines["devices", device, "url"] - 1
-        found = re.search(r"""\burl\s*=\s*("[^"]*"|'[^']*')""", lines[at])
-        assert found is not None, "the key stands on its line"
-        lines[at] = f'{lines[at][: found.start(1)]}"{url}"{lines[at][found.end(1) :]}'
-    said = bench.origin.lines.get(("far_end",))
+    lines, at = bench.origin.text.splitlines(), bench.origin.lines
+    written = {("devices", device, "url"): url for device, url in urls.items()}
+    for device, entry in bench.devices.items():
+        if entry.profile is not None and entry.profile.endswith(".toml"):
+            path = (Path(bench.origin.path).parent / entry.profile).resolve()
+            written["devices", device, "profile"] = str(path)
+    for key, value in written.items():
+        lines[at[key] - 1] = _with_value(lines[at[key] - 1], key[-1], value)
+    if hands is not None and ("simulation", "hands") in at:
+        line = at["simulation", "hands"] - 1
+        lines[line] = _with_value(lines[line], "hands", hands)
+    elif hands is not None:
+        table = next((number for number, line in enumerate(lines) if re.match(r"\s*\[\s*simulation\s*\]", line)), None)
+        if table is None:
+            table = len(lines) + 1
+            lines += ["", "[simulation]"]
+        lines.insert(table + 1, f"hands = {_quoted(hands)}")
+    said = at.get(("far_end",))
     if said is not None:
         lines[said - 1] = 'far_end = "simulated"'
     else:
-        lines.insert(bench.origin.lines["schema",], 'far_end = "simulated"')
+        lines.insert(at["schema",], 'far_end = "simulated"')
     return "\n".join(lines) + "\n"
+
+
+def _with_value(line: str, key: str, value: str) -> str:
+    """The line of a file with another text behind a key that stands on it."""
+    found = re.search(rf"""\b{key}\s*=\s*("[^"]*"|'[^']*')""", line)
+    assert found is not None, "the key stands on its line"
+    return f"{line[: found.start(1)]}{_quoted(value)}{line[found.end(1) :]}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

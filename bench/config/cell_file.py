@@ -21,8 +21,8 @@ from bench.config.quantities import (
     matching,
     quantity,
 )
-from bench.config.toml_text import parse, read_text
 from drivers import ConfigError, Dimension, Fault, UnitError, parse_as
+from drivers.toml_text import parse, read_text
 
 KIND, VERSION = "cell", 1
 

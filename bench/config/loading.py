@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from bench.config.toml_text import KeyPath, line_of, parse, read_text
 from drivers import ConfigError, Fault
+from drivers.toml_text import KeyPath, line_of, parse, read_text
 
 
 class Strict(BaseModel):

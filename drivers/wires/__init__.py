@@ -85,29 +85,78 @@ class LineWire(Wire, Protocol):
 class ModbusWire(Wire, Protocol):
     """Modbus. Addresses are 0-based; every reply is checked for unit, function, count and address.
 
-    A Modbus exception raises DeviceRefused with the code's name.
+    A Modbus exception raises DeviceRefused with the code's name. ``deadline_s`` is how long the reply may take; None is
+    the wire's own 0.5 s.
     """
 
     async def read_bits(
-        self, table: str, address: int, count: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> tuple[bool, ...]:
         """``table`` is "coils" (function 1) or "discrete" (function 2)."""
         ...
 
     async def read_registers(
-        self, table: str, address: int, count: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> tuple[int, ...]:
         """``table`` is "holding" (function 3) or "input" (function 4); values are unsigned 16 bit."""
         ...
 
     async def write_bit(
-        self, address: int, *, on: bool, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        address: int,
+        *,
+        on: bool,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> None:
         """Function 5, never repeated by the wire."""
         ...
 
     async def write_register(
-        self, address: int, value: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        address: int,
+        value: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> None:
         """Function 6, never repeated by the wire."""
+        ...
+
+    async def write_registers(
+        self,
+        address: int,
+        values: tuple[int, ...],
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> None:
+        """Function 16, all in one request, never repeated by the wire. The reply does not tell the values."""
         ...

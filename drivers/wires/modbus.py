@@ -1,21 +1,22 @@
 """Modbus RTU over a serial port and Modbus TCP, on pymodbus: one request out, its own answer back, or an error.
 
 pymodbus builds and takes apart the frames. What it leaves to its user is done here: the wire repeats nothing
-(``retries=0``), reconnects nothing, waits at most ``TIMEOUT_S``, and hands every decoded reply to a check of type,
-unit, function, length and, for a write, address and value.
+(``retries=0``), reconnects nothing, waits no longer than its caller says (``TIMEOUT_S`` where he says nothing), and
+hands every decoded reply to a check of type, unit, function, length and, for a write, address and value.
 
 RTU carries no transaction number, so a reply that comes after its deadline looks like the answer to the next
 request. After any trouble the wire therefore
 
 - waits until the line has been silent for ``QUIET_S`` (at most ``DRAIN_S``), then drops the port and opens it anew;
-- before the next read from the unit that owes an answer, asks that unit something of another function code and goes
-  on only when that is answered, with data or with a Modbus exception. A unit answers in order, so whatever it still
-  owed came first. A reply may be late by as many failed exchanges as there are read functions (four).
+- before the next read from the unit that owes an answer, or write of function 16, asks that unit something of another
+  function code and goes on only when that is answered, with data or with a Modbus exception. A unit answers in order,
+  so whatever it still owed came first. A reply may be late by as many failed exchanges as there are read functions
+  (four).
 
-A write needs no such question: its reply repeats address and value. Other units of the line are told apart by their
-number and are not held up. On TCP a new connection leaves nothing of the old one behind.
+A write of functions 5 and 6 needs no such question: its reply repeats address and value. Other units of the line are
+told apart by their number and are not held up. On TCP a new connection leaves nothing of the old one behind.
 
-Sources: MODBUS Application Protocol Specification V1.1b3, chapters 6 and 7 (functions 1 to 6, exception codes);
+Sources: MODBUS Application Protocol Specification V1.1b3, chapters 6 and 7 (functions 1 to 6 and 16, exception codes);
 MODBUS over Serial Line V1.02, 2.5.1.1 (silence of 3.5 characters between frames, 1.750 ms above 19 200 Bd).
 """
 
@@ -29,10 +30,14 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.client.base import ModbusBaseClient
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsResponse, ReadDiscreteInputsResponse
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInputRegistersResponse
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersResponse,
+    ReadInputRegistersResponse,
+    WriteMultipleRegistersResponse,
+)
 
 from drivers.errors import DeviceRefused, FrameError, WireClosed
-from drivers.wires import Flight
+from drivers.wires import Flight, modbus_session
 from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, Session
 from drivers.wires.port import ExchangeError, PortWire
 from drivers.wires.url import WireUrl
@@ -50,6 +55,7 @@ _RESPONSES: dict[int, type[ModbusPDU]] = {
     2: ReadDiscreteInputsResponse,
     3: ReadHoldingRegistersResponse,
     4: ReadInputRegistersResponse,
+    16: WriteMultipleRegistersResponse,
 }
 #: In which order functions are tried for the question whose answer proves that nothing older is on its way.
 _QUESTIONS = (3, 1, 4, 2)
@@ -82,24 +88,42 @@ class _ModbusClientWire(PortWire):
         self._free_at_s = 0.0
 
     async def read_bits(
-        self, table: str, address: int, count: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> tuple[bool, ...]:
         """Read ``count`` coils (``table`` "coils", function 1) or discrete inputs ("discrete", function 2).
 
         Raises WireTimeout, WireClosed, FrameError, DeviceRefused (with the name of the Modbus exception).
         """
-        ask = Ask(_BIT_FUNCTIONS[table], address, count, unit)
+        ask = Ask(_BIT_FUNCTIONS[table], address, count, unit, deadline_s=deadline_s)
         pdu = await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
         return tuple(pdu.bits[:count])
 
     async def read_registers(
-        self, table: str, address: int, count: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> tuple[int, ...]:
         """Read ``count`` holding ("holding", function 3) or input registers ("input", function 4), unsigned 16 bit.
 
         Raises WireTimeout, WireClosed, FrameError, DeviceRefused.
         """
-        ask = Ask(_REGISTER_FUNCTIONS[table], address, count, unit)
+        ask = Ask(_REGISTER_FUNCTIONS[table], address, count, unit, deadline_s=deadline_s)
         pdu = await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
         return tuple(pdu.registers)
 
@@ -112,16 +136,44 @@ class _ModbusClientWire(PortWire):
         device: str,
         doing: str,
         stop: bool = False,
+        deadline_s: float | None = None,
     ) -> None:
         """Write one coil (function 5), once. After a WireError it is unknown whether the device acted on it."""
-        ask = Ask(5, address, 1, unit, int(on))
+        ask = Ask(5, address, 1, unit, int(on), deadline_s=deadline_s)
         await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def write_register(
-        self, address: int, value: int, *, unit: int, device: str, doing: str, stop: bool = False
+        self,
+        address: int,
+        value: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
     ) -> None:
         """Write one holding register (function 6), once. After a WireError it is unknown whether it took effect."""
-        ask = Ask(6, address, 1, unit, value)
+        ask = Ask(6, address, 1, unit, value, deadline_s=deadline_s)
+        await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+
+    async def write_registers(
+        self,
+        address: int,
+        values: tuple[int, ...],
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> None:
+        """Write neighbouring holding registers (function 16, at most 123), once, all in one request.
+
+        The reply tells how many and from where, not the values. After a WireError it is unknown whether they took
+        effect. Raises WireError, DeviceRefused.
+        """
+        ask = Ask(16, address, len(values), unit, values=tuple(values), deadline_s=deadline_s)
         await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def _exchange(self, ask: Ask, device: str, doing: str, *, urgent: bool) -> ModbusPDU:
@@ -131,13 +183,15 @@ class _ModbusClientWire(PortWire):
             if session is None or self._suspect or session.strays or session.lost is not None:
                 session = await self._resynchronised(urgent=urgent)
             if self._owed and ask.unit in self._owed and ask.function not in WRITES:
-                await self._settle(session, ask.unit)
+                await self._settle(session, ask)
             pdu = await self._answered(session, ask)
         except ExchangeError as trouble:
             raise trouble.of(device, doing) from None
         if pdu.function_code != ask.function:
             code = pdu.exception_code
-            raise DeviceRefused(device, doing, f"Modbus exception {code} ({_EXCEPTIONS.get(code, 'unknown code')})")
+            refusal = DeviceRefused(device, doing, f"Modbus exception {code} ({_EXCEPTIONS.get(code, 'unknown code')})")
+            refusal.code = code
+            raise refusal
         return pdu
 
     async def _answered(self, session: Session, ask: Ask) -> ModbusPDU:
@@ -147,6 +201,7 @@ class _ModbusClientWire(PortWire):
         loop = session.loop
         if loop.time() < self._free_at_s:
             await asyncio.sleep(self._free_at_s - loop.time())
+        session.deadline_s = modbus_session.TIMEOUT_S if ask.deadline_s is None else ask.deadline_s
         try:
             pdu: ModbusPDU = await client.execute(no_response_expected=False, request=ask.pdu())
             self._check(session, ask, pdu)
@@ -181,20 +236,23 @@ class _ModbusClientWire(PortWire):
             if reply == session.sent:
                 return
             wrong = "that repeats another address or value"
+        elif function == 16 and (pdu.address, pdu.count) != (ask.address, ask.points):
+            wrong = f"about {pdu.count} registers at {pdu.address} instead of {ask.points} at {ask.address}"
         elif type(pdu) is _RESPONSES[function]:
             return
         else:
             wrong = f"of the wrong kind {type(pdu).__name__}"
         raise ExchangeError(FrameError, f"a reply {wrong} came")
 
-    async def _settle(self, session: Session, unit: int) -> None:
+    async def _settle(self, session: Session, ask: Ask) -> None:
         """Ask a unit that owes an answer something that no late answer can be taken for. Raises ExchangeError."""
+        unit = ask.unit
         owed = self._owed[unit]
         function = next((function for function in _QUESTIONS if function not in owed), 0)
         if not function:
             function = owed.pop(0)
             owed[:] = [other for other in owed if other != function]
-        await self._answered(session, Ask(function, 0, 1, unit))
+        await self._answered(session, Ask(function, 0, 1, unit, deadline_s=ask.deadline_s))
         del self._owed[unit]
 
     async def _resynchronised(self, *, urgent: bool) -> Session:

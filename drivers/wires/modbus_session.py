@@ -12,6 +12,7 @@ from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
+    WriteMultipleRegistersRequest,
     WriteSingleRegisterRequest,
 )
 from pymodbus.transaction import TransactionManager
@@ -22,8 +23,9 @@ from drivers.wires.port import ExchangeError
 from drivers.wires.serial_port import open_serial
 from drivers.wires.url import WireUrl
 
-#: How long an answer may take, in seconds.
+#: How long an answer may take, in seconds, where the caller says nothing else.
 TIMEOUT_S = 0.5
+#: Writes whose reply repeats the request to the last bit. That to function 16 does not tell the values.
 WRITES = (5, 6)
 
 _REQUESTS = {
@@ -40,24 +42,33 @@ _library_log.propagate = False
 
 
 class Ask(NamedTuple):
-    """One request: ``points`` to read, or the ``value`` to write."""
+    """One request: ``points`` to read, or the ``value`` (functions 5 and 6) or ``values`` (16) to write.
+
+    ``deadline_s`` is how long the answer may take; None stands for ``TIMEOUT_S``.
+    """
 
     function: int
     address: int
     points: int
     unit: int
     value: int = 0
+    values: tuple[int, ...] = ()
+    deadline_s: float | None = None
 
     def pdu(self) -> ModbusPDU:
         if self.function == 5:
             return WriteSingleCoilRequest(address=self.address, bits=[bool(self.value)], dev_id=self.unit)
         if self.function == 6:
             return WriteSingleRegisterRequest(address=self.address, registers=[self.value], dev_id=self.unit)
+        if self.function == 16:
+            return WriteMultipleRegistersRequest(
+                address=self.address, registers=list(self.values), count=self.points, dev_id=self.unit
+            )
         return _REQUESTS[self.function](address=self.address, count=self.points, dev_id=self.unit)
 
     def reply_length(self) -> int:
         """Bytes of the reply from its function code on, without check or header."""
-        if self.function in WRITES:
+        if self.function in WRITES or self.function == 16:
             return 5
         return 2 + (2 * self.points if self.function > 2 else (self.points + 7) // 8)
 
@@ -66,7 +77,8 @@ class Session(TransactionManager, asyncio.Protocol):
     """One opening of the port: pymodbus's framing over asyncio's TCP or our own serial port.
 
     ``strays`` counts bytes that came while nothing was asked, ``reply`` holds what came for the request (without
-    local echo and noise before the first byte), ``lost`` says why the port is gone.
+    local echo and noise before the first byte), ``lost`` says why the port is gone. ``deadline_s`` is how long the next
+    answer may take.
     """
 
     def __init__(self, client: ModbusBaseClient, parts: WireUrl, flight: Flight, *, rtu: bool, echo: bool) -> None:
@@ -87,6 +99,7 @@ class Session(TransactionManager, asyncio.Protocol):
         self.sent = b""
         self.reply = b""
         self.lost: str | None = None
+        self.deadline_s = TIMEOUT_S
         self._left = flight.left
         self._arrived = flight.arrived
         self._held = b""
@@ -120,7 +133,7 @@ class Session(TransactionManager, asyncio.Protocol):
         self._unit = request.dev_id
         self._undecided = self.rtu
         self.response_future = waiting = loop.create_future()
-        timer = loop.call_later(TIMEOUT_S, self._expire, waiting)
+        timer = loop.call_later(self.deadline_s, self._expire, waiting)
         try:
             self.pdu_send(request)
             self._echo_due = self.sent if self.echo or request.function_code not in WRITES else b""
@@ -186,7 +199,7 @@ class Session(TransactionManager, asyncio.Protocol):
         if came:
             waiting.set_exception(ExchangeError(FrameError, f"{came} bytes came that are no reply to this request"))
         else:
-            waiting.set_exception(ExchangeError(WireTimeout, f"no reply within {TIMEOUT_S:g} s"))
+            waiting.set_exception(ExchangeError(WireTimeout, f"no reply within {self.deadline_s:g} s"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

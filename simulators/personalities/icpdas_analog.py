@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import isnan
 
 from simulators.personalities.icpdas import ENGINEERING, ILLEGAL_VALUE, Cell, ModbusError, Module, number_of
 
@@ -24,8 +25,9 @@ class Range:
     step: float
 
     def word(self, value: float, data_format: int) -> int:
-        """The register's value, signed; 7FFF above the range and 8000 below it, in either format."""
-        if value > self.high:
+        """The register's value, signed; 7FFF above the range or for an open sensor (NaN), and 8000 below the range, in
+        either format."""
+        if value > self.high or isnan(value):
             return 0x7FFF
         if value < self.low:
             return -0x8000

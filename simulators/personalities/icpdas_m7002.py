@@ -25,7 +25,7 @@ PLUS_MINUS_10_V = 0x08
 class M7002:
     """Inputs ``di0`` to ``di4``, outputs ``do0`` to ``do3``. An input with nothing wired is off.
 
-    An output wired to a contactor drives its coil. ``force`` makes an input show 1 or 0, ``mend`` undoes it.
+    An output drives what it is wired to. ``force`` makes an input show 1 or 0, ``mend`` undoes it.
     """
 
     def __init__(self, spec: DeviceSpec, plant: Plant, _seed: int, timers: Timers) -> None:
@@ -83,8 +83,8 @@ class M7002:
     def _drive(self, at: int, value: int) -> None:
         self.outputs[at] = value
         coil = self._coils[at]
-        if coil is not None and coil.kind == "contactor":
-            self._plant.contactor(coil.of, closed=bool(value))
+        if coil is not None:
+            self._plant.drive(coil, on=bool(value))
 
     def _to_safe_values(self) -> None:
         self._plant.advance(self.module.timers.time())

@@ -29,7 +29,7 @@ class Cell:
     """A cell of one preset. Use: ``prepare(dt)``, any number of ``voltage(i)``, then ``commit(i, ...)``.
 
     ``temperature_c`` is the node; ``voltage_v`` the terminal voltage at the end of the last step, ``heat_j`` all heat
-    made since the start, ``soc`` 0..1 of ``capacity_ah``.
+    made since the start, ``power_w`` that of the last step, ``soc`` 0..1 of ``capacity_ah``.
     """
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Cell:
         "conductance_w_k",
         "heat_capacity_j_k",
         "heat_j",
+        "power_w",
         "preset",
         "slope_ohm",
         "soc",
@@ -84,7 +85,7 @@ class Cell:
         self.conductance_w_k = preset.h_w_m2_k * preset.area_m2
         self.soc = soc
         self.temperature_c = temperature_c
-        self.heat_j = 0.0
+        self.heat_j = self.power_w = 0.0
         self._per_as = 1.0 / (3600.0 * self.capacity_ah)
         self._d1 = self._d2 = self._d3 = self._d4 = self._v1 = 0.0
         self._dt = self._key = -1.0
@@ -215,6 +216,7 @@ class Cell:
             self._d3 = self._d3 * e3 + g3 * current_a
             self._d4 = self._d4 * e4 + g4 * current_a
             self._v1 = self._v1 * e5 + r1 * current_a
+            self.power_w = power_w
             self.heat_j += power_w * dt
             settled_c = air_c + power_w / self.conductance_w_k
         else:
@@ -223,6 +225,7 @@ class Cell:
             self._d3 *= e3
             self._d4 *= e4
             self._v1 *= e5
+            self.power_w = 0.0
             settled_c = air_c
         self.temperature_c = settled_c + (self.temperature_c - settled_c) * decay
 

@@ -1,28 +1,30 @@
 """A thermal chamber: air, walls, a PI regulator with limited ramps, and the heat of what stands inside.
 
-    dTair/dt = ramp + heat / C_air      running: ramp = PI, between -3 and +5 K/min; off: (Twall - Tair) / 90 s
+    dTair/dt = ramp + heat / C_air      running: ramp = PI, between -3 and +8 K/min; off: (Twall - Tair) / 90 s
     dTwall/dt = (Tair - Twall) / 15 min + (Troom - Twall) / 6 h
 
-While it runs the machine makes good what the walls take: the ramp's bounds hold for the empty chamber with its walls,
-as chambers are specified. The regulator sees the air through a sensor. Its integral stands still while the ramp is at a
-bound (anti-windup).
+While it runs the machine makes good what the walls take, and up to LOAD_W of what a cold load takes while it heats: the
+ramp's bounds hold for such a chamber, so that it can follow a setpoint that rises by 5 K/min. The regulator sees the
+air through a sensor. Its integral stands still while the ramp is at a bound (anti-windup).
 """
 
 from __future__ import annotations
 
 from math import exp
 
-from simulators.plant.terminal import Lagged, Times
+from simulators.plant.lagged import Lagged
+from simulators.plant.terminal import Times
 
 # ASSUMED, of the order of a 300 litre chamber.
-HEATING_K_S = 5.0 / 60.0
+HEATING_K_S = 8.0 / 60.0
 COOLING_K_S = 3.0 / 60.0
 AIR_J_K = 4000.0
+LOAD_W = 300.0
 WALL_S = 900.0
 AIR_TO_WALL_S = 90.0
 ROOM_S = 6 * 3600.0
 SENSOR_S = 10.0
-GAIN_PER_S = 1.0 / 24.0
+GAIN_PER_S = 1.0 / 9.5
 RESET_S = 200.0
 #: Closer than this to its setpoint the air counts as settled, and is put there.
 SETTLED_K = 1e-3
@@ -92,6 +94,8 @@ class ChamberPlant:
         self._saved = (self._wall_c, self._integral_k_s)
         self.start_c = air = self.end_c
         if self._running:
+            if heat_w < 0.0:
+                heat_w = min(heat_w + LOAD_W, 0.0)
             error = self._setpoint_c - self._sensor.end_c
             ramp_k_s = GAIN_PER_S * error + self._integral_k_s
             if ramp_k_s > HEATING_K_S:

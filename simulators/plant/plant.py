@@ -7,74 +7,22 @@ read. While nothing can move but the relaxing of a cell, one step takes as many 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
 
 from simulators.plant.cell import Cell
 from simulators.plant.chamber import ChamberPlant
+from simulators.plant.hazard import Hazard
+from simulators.plant.place import STEP_S, Place
 from simulators.plant.presets import PRESETS
-from simulators.plant.terminal import THERMOCOUPLE_S, Lagged, Terminal, Totals
-from simulators.spec import ChannelSpec, PlaceSpec, SceneSpec, Signal, SignalKind
+from simulators.plant.terminal import Terminal
+from simulators.plant.totals import Totals
+from simulators.spec import ChannelSpec, SceneSpec, Signal, SignalKind
 
-STEP_S = 1.0
-#: A cell this close to its air counts as settled.
-SETTLED_CELL_K = 1e-4
-_HEALTHY: Mapping[SignalKind, float] = {"door_closed": 1.0, "estop_released": 1.0, "smoke": 1.0, "flame": 1.0}
+if TYPE_CHECKING:
+    from simulators.plant.press import Press
 
 Part = TypeVar("Part")
-
-
-class Place:
-    """The air of one place, what conditions it, and the cells in it."""
-
-    def __init__(self, plant: Plant, spec: PlaceSpec) -> None:
-        self.name = spec.name
-        self.chamber = ChamberPlant(plant, spec.start_temperature_c) if spec.chamber is not None else None
-        self.terminals: list[Terminal] = []
-        self.inputs = dict(_HEALTHY)
-        self.air = Lagged(spec.start_temperature_c, THERMOCOUPLE_S)
-        self._air_c = spec.start_temperature_c
-
-    def quiet(self) -> bool:
-        """Whether only relaxation within the cells is left."""
-        air_c = self._air_c if self.chamber is None else self.chamber.end_c
-        for terminal in self.terminals:
-            cell = terminal.cell
-            if not terminal.resting or (cell is not None and abs(cell.temperature_c - air_c) > SETTLED_CELL_K):
-                return False
-        return self.chamber is None or self.chamber.settled
-
-    def step(self, dt_s: float, *, quiet: bool) -> None:
-        """Air first, with the heat of the cells as they are; then the cells in the mean air of the step."""
-        chamber = self.chamber
-        if chamber is None:
-            start_c = end_c = self._air_c
-        else:
-            if quiet:
-                chamber.rest(dt_s)
-            else:
-                heat_w = 0.0
-                for terminal in self.terminals:
-                    heat_w += terminal.heat_to_air_w(chamber.end_c)
-                chamber.step(dt_s, heat_w)
-            start_c, end_c = chamber.start_c, chamber.end_c
-            self.air.step(dt_s, start_c, end_c)
-        for terminal in self.terminals:
-            terminal.step(dt_s, 0.5 * (start_c + end_c))
-
-    def rewind(self) -> None:
-        """Undo the last step."""
-        if self.chamber is not None:
-            self.chamber.rewind()
-            self.air.rewind()
-        for terminal in self.terminals:
-            terminal.rewind()
-
-    def surface_c(self, fraction: float) -> float:
-        """A thermocouple on the first cell of this place; without a cell it hangs in the air."""
-        for terminal in self.terminals:
-            if terminal.cell is not None:
-                return terminal.surface.at(fraction)
-        return self.air.at(fraction)
 
 
 class Plant:
@@ -87,24 +35,30 @@ class Plant:
         self.now_s = 0.0
         self._start_s = self._end_s = 0.0
         self._begun = False
-        self._places = {place.name: Place(self, place) for place in spec.places}
+        wired = {(signal.kind, signal.of) for device in spec.devices for signal in device.points.values()}
+        self._places = {
+            place.name: Place(self, place, exhaust_on=("exhaust", place.name) not in wired, seed=spec.seed)
+            for place in spec.places
+        }
         self._in_order = tuple(self._places.values())
         self._terminals: dict[str, Terminal] = {}
         for channel in spec.channels:
+            for name in channel.reaches:
+                _named(self._places, name, "place")
             place = _named(self._places, channel.place, "place")
-            start_c = next(p.start_temperature_c for p in spec.places if p.name == channel.place)
-            self._terminals[channel.name] = terminal = _terminal(self, channel, start_c)
-            place.terminals.append(terminal)
-        self._readers: Mapping[SignalKind, Callable[[str], float]] = {
-            "surface": lambda of: _named(self._places, of, "place").surface_c(self.fraction()),
-            "air": lambda of: _named(self._places, of, "place").air.at(self.fraction()),
-            "cell_voltage": lambda of: self.terminal(of).cell_voltage_v,
-            "feedback": lambda of: 1.0 if self.terminal(of).closed else 0.0,
-            "contactor": lambda of: 1.0 if self.terminal(of).closed else 0.0,
-            "door_closed": lambda of: _named(self._places, of, "place").inputs["door_closed"],
-            "estop_released": lambda of: _named(self._places, of, "place").inputs["estop_released"],
-            "smoke": lambda of: _named(self._places, of, "place").inputs["smoke"],
-            "flame": lambda of: _named(self._places, of, "place").inputs["flame"],
+            self._terminals[channel.name] = terminal = _terminal(self, channel, place.air_c, spec.seed)
+            place.enter(terminal)
+        self._readers: Mapping[SignalKind, Callable[[Signal], float]] = {
+            "surface": lambda s: self.place(s.of).surface_c(self.fraction(), s.index),
+            "air": lambda s: self.place(s.of).air.at(self.fraction()),
+            "pressure": lambda s: self._now_at(s.of).atmosphere.pressure_kpa,
+            "cell_voltage": lambda s: self.terminal(s.of).cell_voltage_at(s.at),
+            "feedback": lambda s: float(self.terminal(s.of).closed_at(s.at)),
+            "contactor": lambda s: float(self.terminal(s.of).closed_at(s.at)),
+            "short": lambda s: float(self.terminal(s.of).short_closed_at(s.at)),
+            "short_feedback": lambda s: float(self.terminal(s.of).short_closed_at(s.at)),
+            "exhaust": lambda s: float(self.place(s.of).atmosphere.exhaust_on),
+            "heater": lambda s: float(self.place(s.of).heater_on),
             "idle": lambda _: 0.0,
         }
 
@@ -126,41 +80,111 @@ class Plant:
         """The cycler's side of a channel."""
         return _named(self._terminals, channel, "channel")
 
-    def contactor(self, channel: str, *, closed: bool) -> None:
-        """Drive the coil of a channel's contactor."""
-        self.terminal(channel).contactor(closed=closed)
+    def place(self, name: str) -> Place:
+        """The air, contacts and press of a place."""
+        return _named(self._places, name, "place")
+
+    def press(self, place: str) -> Press:
+        """The press in a place. Raises ValueError if it has none."""
+        press = self.place(place).press
+        if press is None:
+            raise ValueError(f"place {place!r} has no press")
+        return press
 
     def chamber(self, place: str) -> ChamberPlant:
         """The chamber that conditions a place."""
-        chamber = _named(self._places, place, "place").chamber
+        chamber = self.place(place).chamber
         if chamber is None:
             raise ValueError(f"place {place!r} has no chamber")
         return chamber
 
-    def signal(self, signal: Signal) -> float:
-        """What is wired to a point: degC of a thermocouple, volts of a cell, else 1.0 for a closed contact and 0.0.
+    def contactor(self, channel: str, *, closed: bool, at: str = "") -> None:
+        """Drive the coil of a channel's contactor at a place; "" is the channel's own."""
+        self.terminal(channel).contactor(closed=closed, at=at)
 
-        ``smoke`` and ``flame`` are detectors with contacts that open on alarm: 1.0 means clear. ``contactor`` and
-        ``feedback`` are the main contacts as they are, stuck or not.
+    def short(self, channel: str, *, closed: bool, at: str = "") -> None:
+        """Drive the coil of the contactor that shorts the cell at a place."""
+        self.terminal(channel).short(closed=closed, at=at)
+
+    def exhaust(self, place: str, *, on: bool) -> None:
+        """Drive the fan of a place."""
+        atmosphere = self.place(place).atmosphere
+        if on != atmosphere.exhaust_on:
+            self.event()
+            atmosphere.exhaust_on = on
+
+    def heater(self, place: str, *, on: bool) -> None:
+        """Drive the heater pad on the cell in a place."""
+        found = self.place(place)
+        if on != found.heater_on:
+            self.event()
+            found.heat(on=on)
+
+    def drive(self, signal: Signal, *, on: bool) -> None:
+        """What an output does that is wired to this: contactor, short, exhaust or heater. Others drive nothing."""
+        if signal.kind == "contactor":
+            self.contactor(signal.of, closed=on, at=signal.at)
+        elif signal.kind == "short":
+            self.short(signal.of, closed=on, at=signal.at)
+        elif signal.kind == "exhaust":
+            self.exhaust(signal.of, on=on)
+        elif signal.kind == "heater":
+            self.heater(signal.of, on=on)
+
+    def signal(self, signal: Signal) -> float:
+        """What is wired to a point: degC of a thermocouple (NaN once it is lost), volts of a cell, kPa absolute, else
+        1.0 for a closed contact or an output that is on, and 0.0.
+
+        ``smoke``, ``flame`` and ``gas`` are detectors with contacts that open on alarm: 1.0 means clear. ``contactor``,
+        ``feedback``, ``short`` and ``short_feedback`` are the main contacts as they are, stuck or not.
         """
-        return self._readers[signal.kind](signal.of)
+        reader = self._readers.get(signal.kind)
+        if reader is not None:
+            return reader(signal)
+        return self._now_at(signal.of).contact(signal.kind)
+
+    def gas_lel(self, place: str) -> float:
+        """Combustible gas in a place, in per cent of its lower explosive limit."""
+        return self._now_at(place).atmosphere.gas_lel
 
     def totals(self, channel: str) -> Totals:
         """Truth at the cell's terminals since the plant began."""
         return self.terminal(channel).totals()
 
+    def seen(self, channel: str) -> Mapping[str, bool]:
+        """What an observer saw of a channel's cell until now: ``fire, explosion, rupture, leak, vent``."""
+        self.fraction()
+        return self.terminal(channel).seen()
+
+    # What people do
+
+    def carry(self, channel: str, place: str) -> None:
+        """Bring a channel's cell to another place that its leads reach. Raises ValueError."""
+        goal, terminal = self.place(place), self.terminal(channel)
+        terminal.carry(place)
+        for found in self._in_order:
+            found.leave(terminal)
+        goal.enter(terminal)
+
     # Faults
 
-    def stick_contactor(self, channel: str, *, closed: bool | None) -> None:
+    def stick_contactor(self, channel: str, *, closed: bool | None, at: str = "") -> None:
         """Weld a contactor closed, jam it open, or let it go again (None)."""
-        self.terminal(channel).stick(closed=closed)
+        self.terminal(channel).stick(closed=closed, at=at)
+
+    def stick_short(self, channel: str, *, closed: bool | None, at: str = "") -> None:
+        """Weld a short contactor closed, jam it open, or let it go again (None)."""
+        self.terminal(channel).stick_short(closed=closed, at=at)
 
     def set_input(self, place: str, kind: SignalKind, value: float) -> None:
-        """Open (0.0) or close (1.0) the contact of a door, E-stop, smoke or flame detector."""
-        inputs = _named(self._places, place, "place").inputs
-        if kind not in inputs:
-            raise ValueError(f"{kind!r} is not a contact of a place; these are: {', '.join(inputs)}")
-        inputs[kind] = value
+        """Open (0.0) the contact of a door, lock, E-stop, detector or exhaust flow, or let it show what is true (1.0).
+
+        With its flow open the exhaust does not blow either.
+        """
+        found = self.place(place)
+        if kind == "exhaust_flow":
+            self.event()
+        found.force(kind, value)
 
     # Times: what the parts ask
 
@@ -173,7 +197,7 @@ class Plant:
                 partial_s = self.now_s - self._start_s
                 if partial_s > 0.0:
                     for place in self._in_order:
-                        place.step(partial_s, quiet=False)
+                        place.step(self.now_s, partial_s, quiet=False)
             self._start_s = self._end_s = self.now_s
 
     def fraction(self) -> float:
@@ -182,26 +206,30 @@ class Plant:
             self._extend()
         return (self.now_s - self._start_s) / (self._end_s - self._start_s)
 
+    def _now_at(self, place: str) -> Place:
+        self.fraction()
+        return self.place(place)
+
     def _extend(self) -> None:
-        """Take the next step: one second, or while all is quiet as many whole ones as lie before now."""
+        """Take the next step: as long as the liveliest place allows, or while all is quiet as many whole seconds as
+        lie before now."""
         self._start_s = self._end_s
-        quiet = True
+        length_s = inf
         for place in self._in_order:
-            if not place.quiet():
-                quiet = False
-                break
-        length_s = STEP_S
+            pace_s = place.pace_s()
+            if pace_s < length_s:
+                length_s = pace_s
+        quiet = length_s == inf
         if quiet:
-            length_s *= max(int(self.now_s - self._start_s), 1)
-        for place in self._in_order:
-            place.step(length_s, quiet=quiet)
+            length_s = STEP_S * max(int(self.now_s - self._start_s), 1)
         self._end_s = self._start_s + length_s
+        for place in self._in_order:
+            place.step(self._end_s, length_s, quiet=quiet)
 
 
-def _terminal(plant: Plant, channel: ChannelSpec, temperature_c: float) -> Terminal:
-    """``short_resistance_ohm`` and ``ignites`` of the cell do nothing here: this physics has no short and no fire."""
+def _terminal(plant: Plant, channel: ChannelSpec, temperature_c: float, seed: int) -> Terminal:
     spec = channel.cell
-    cell = None
+    cell = hazard = None
     if spec is not None:
         preset = _named(PRESETS, spec.preset, "preset")
         cell = Cell(
@@ -211,7 +239,17 @@ def _terminal(plant: Plant, channel: ChannelSpec, temperature_c: float) -> Termi
             temperature_c=temperature_c,
             capacity_factor=spec.capacity_factor,
         )
-    return Terminal(plant, cell, lead_ohm=channel.lead_resistance_ohm, reversed_=spec is not None and spec.reversed_)
+        hazard = Hazard(cell, spec, channel=channel.name, seed=seed)
+    return Terminal(
+        plant,
+        cell,
+        lead_ohm=channel.lead_resistance_ohm,
+        reversed_=spec is not None and spec.reversed_,
+        places=(channel.place, *channel.reaches),
+        short_ohm=channel.short_resistance_ohm,
+        hazard=hazard,
+        thickness_mm=0.0 if spec is None else spec.thickness_mm,
+    )
 
 
 def _named(parts: Mapping[str, Part], name: str, kind: str) -> Part:

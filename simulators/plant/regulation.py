@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from simulators.plant.cell import Cell
+from simulators.plant.shunt import Electrodes
 
 _CLOSE_V = 1e-8
 _CLOSE_OF_POWER = 1e-9
@@ -39,23 +39,24 @@ class Setting:
 
 class Regulation:
     """One instrument on one cell. ``sign`` is -1 for a cell whose leads are swapped; currents and voltages are the
-    instrument's. After ``settle`` the answer is in ``current_a``, ``voltage_v`` (at the end of the step) and ``mode``.
+    instrument's. ``cell`` may be changed between steps for one with shunts. After ``settle`` the answer is in
+    ``current_a``, ``voltage_v`` (at the end of the step) and ``mode``.
     """
 
-    __slots__ = ("_cell", "_lead_ohm", "_sign", "current_a", "mode", "voltage_v")
+    __slots__ = ("_lead_ohm", "_sign", "cell", "current_a", "mode", "voltage_v")
 
-    def __init__(self, cell: Cell, sign: float, lead_ohm: float) -> None:
-        self._cell = cell
+    def __init__(self, cell: Electrodes, sign: float, lead_ohm: float, voltage_v: float) -> None:
+        self.cell = cell
         self._sign = sign
         self._lead_ohm = lead_ohm
         self.current_a = 0.0
-        self.voltage_v = sign * cell.voltage_v
+        self.voltage_v = sign * voltage_v
         self.mode = Mode.IDLE
 
     def idle(self) -> None:
         """No current in this step."""
         self.current_a = 0.0
-        self.voltage_v = self._sign * self._cell.voltage(0.0)
+        self.voltage_v = self._sign * self.cell.voltage(0.0)
         self.mode = Mode.IDLE
 
     def settle(self, setting: Setting) -> None:
@@ -70,7 +71,7 @@ class Regulation:
             self._find_voltage(setting)
 
     def _volts(self, current_a: float) -> float:
-        return self._sign * self._cell.voltage(self._sign * current_a)
+        return self._sign * self.cell.voltage(self._sign * current_a)
 
     def _try_source(self, setting: Setting) -> bool:
         """Whether the cell stays at or below the set voltage with all that the instrument may give."""
@@ -100,7 +101,7 @@ class Regulation:
         current = min(max(watts / max(self.voltage_v, 0.1), low), high)
         volts = self._volts(direction * current)
         for _ in range(60):
-            ohm = self._cell.slope_ohm + self._lead_ohm
+            ohm = self.cell.slope_ohm + self._lead_ohm
             at_instrument_v = volts + direction * current * self._lead_ohm
             excess = current * at_instrument_v - watts
             if abs(excess) <= _CLOSE_OF_POWER * watts:
@@ -127,7 +128,7 @@ class Regulation:
                     return False
                 self.current_a, self.voltage_v = current, setting.voltage_v
                 return True
-            current -= error / self._cell.slope_ohm
+            current -= error / self.cell.slope_ohm
             if current > setting.source_a or -current > setting.sink_a:
                 return False
         return False
@@ -144,6 +145,6 @@ class Regulation:
                 high = current
             else:
                 low = current
-            following = current - error / self._cell.slope_ohm
+            following = current - error / self.cell.slope_ohm
             current = following if low < following < high else (low + high) / 2.0
         self.current_a, self.voltage_v, self.mode = current, setting.voltage_v, Mode.VOLTAGE

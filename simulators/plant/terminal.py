@@ -6,28 +6,21 @@ instant lies between the two ends of the step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, inf, isfinite
+from collections.abc import Mapping, Sequence
+from math import exp, inf, isfinite, nan
 from typing import Protocol
 
 from simulators.plant.cell import Cell
+from simulators.plant.contact import Contact
+from simulators.plant.hazard import ACTIVE_C, BEAD_S, BEAD_SHARE, BEADS, OVERFULL, Hazard
+from simulators.plant.lagged import THERMOCOUPLE_S, Lagged
 from simulators.plant.regulation import Mode, Regulation, Setting
+from simulators.plant.shunt import Shunted
+from simulators.plant.surroundings import Surroundings
+from simulators.plant.totals import Energies, Totals
 
 #: An output that was switched off keeps its voltage and loses it with this time constant (ASSUMED).
 OUTPUT_DISCHARGE_S = 5.0
-#: Lag of a thermocouple behind what it is fixed to (ASSUMED; loggers and beads lie between 1 and 5 s).
-THERMOCOUPLE_S = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What passed the cell's terminals since the plant began, and the hottest its surface has been (truth)."""
-
-    charged_ah: float
-    discharged_ah: float
-    charged_wh: float
-    discharged_wh: float
-    peak_surface_c: float
 
 
 class Times(Protocol):
@@ -42,47 +35,42 @@ class Times(Protocol):
         """How far now is into the present step, 0..1."""
 
 
-class Lagged:
-    """A first-order sensor on a temperature that moves straight from one end of a step to the other."""
-
-    __slots__ = ("_dt_s", "_from", "_rest", "_to", "end_c", "start_c", "tau_s")
-
-    def __init__(self, temperature_c: float, tau_s: float) -> None:
-        self.start_c = self.end_c = temperature_c
-        self.tau_s = tau_s
-        self._dt_s = self._rest = self._from = self._to = 0.0
-
-    def step(self, dt_s: float, from_c: float, to_c: float) -> None:
-        """Follow a step; exact for a straight input."""
-        if dt_s != self._dt_s:
-            self._dt_s = dt_s
-            self._rest = rest = exp(-dt_s / self.tau_s)
-            self._to = 1.0 - self.tau_s * (1.0 - rest) / dt_s
-            self._from = 1.0 - rest - self._to
-        self.start_c = start_c = self.end_c
-        self.end_c = start_c * self._rest + from_c * self._from + to_c * self._to
-
-    def rewind(self) -> None:
-        """Undo the last step."""
-        self.end_c = self.start_c
-
-    def at(self, fraction: float) -> float:
-        """What it shows this far into the step."""
-        return self.start_c + (self.end_c - self.start_c) * fraction
-
-
 class Terminal:
     """One channel. ``regulate`` gives the instrument's set values; ``voltage_v`` and ``current_a`` are what it has at
-    its terminals (charge positive), the voltage sensed at the cell while the contactor is closed."""
+    its terminals (charge positive), the voltage sensed at the cell while the contactor is closed.
 
-    def __init__(self, times: Times, cell: Cell | None, *, lead_ohm: float, reversed_: bool) -> None:
+    Its leads go to each of ``places`` through a contactor there; the cell is in one of them, at first in the first, and
+    ``shorted`` by a contactor there or not. ``harmed`` says that its electrical model alone no longer tells
+    what it does. Methods that take ``at`` raise ValueError for a place that the leads do not reach; "" is the first.
+    """
+
+    def __init__(
+        self,
+        times: Times,
+        cell: Cell | None,
+        *,
+        lead_ohm: float,
+        reversed_: bool,
+        places: Sequence[str] = ("",),
+        short_ohm: float = 2e-3,
+        hazard: Hazard | None = None,
+        thickness_mm: float = 0.0,
+    ) -> None:
         self.cell = cell
+        self.hazard = hazard
+        self.thickness_mm = thickness_mm
+        self._short_s = 1.0 / short_ohm
+        self._shunted = None if cell is None else Shunted(cell)
+        self.shorted = self.harmed = self._hazarded = False
+        self._siemens = self._was_siemens = 0.0
+        self.place = self._own = places[0]
+        self._contacts = {place: Contact() for place in places}
+        self._shorts = {place: Contact() for place in places}
         self.setting = Setting(on=False, voltage_v=0.0, source_a=0.0, sink_a=0.0, source_w=inf, sink_w=inf)
         self._times = times
         self._sign = -1.0 if reversed_ else 1.0
-        self._regulation = None if cell is None else Regulation(cell, self._sign, lead_ohm)
-        self._may_flow = self._coil = False
-        self._stuck: bool | None = None
+        self._regulation = None if cell is None else Regulation(cell, self._sign, lead_ohm, cell.voltage_v)
+        self._may_flow = self._joined = False
         self._held_v = self._held_s = 0.0
         self._charged_as = self._discharged_as = self._charged_j = self._discharged_j = 0.0
         self._cell_a = self._last_a = self._length_s = 0.0
@@ -92,6 +80,7 @@ class Terminal:
         self._last_mode = Mode.IDLE
         self._saved = None if cell is None else cell.save()
         self.surface = Lagged(self._start_c, THERMOCOUPLE_S)
+        self._beads: list[Lagged] = []
 
     # Commands
 
@@ -115,17 +104,51 @@ class Terminal:
         self.setting = new
         self._may_flow = on and (source_a > 0.0 or sink_a > 0.0)
 
-    def contactor(self, *, closed: bool) -> None:
-        """What the coil is told; a stuck contactor does not follow."""
-        if closed != self._coil:
-            self._begin_change()
-            self._coil = closed
+    def contactor(self, *, closed: bool, at: str = "") -> None:
+        """What the coil at a place is told; a stuck contactor does not follow."""
+        self._throw(self._contact(self._contacts, at), coil=closed)
 
-    def stick(self, *, closed: bool | None) -> None:
+    def stick(self, *, closed: bool | None, at: str = "") -> None:
         """Weld the contactor closed, jam it open, or (None) let it follow its coil again."""
-        if closed is not self._stuck:
+        self._hold(self._contact(self._contacts, at), stuck=closed)
+
+    def short(self, *, closed: bool, at: str = "") -> None:
+        """What the coil of the short contactor at a place is told."""
+        self._throw(self._contact(self._shorts, at), coil=closed)
+
+    def stick_short(self, *, closed: bool | None, at: str = "") -> None:
+        """Weld the short contactor closed, jam it open, or (None) let it follow its coil again."""
+        self._hold(self._contact(self._shorts, at), stuck=closed)
+
+    def carry(self, place: str) -> None:
+        """The cell is in another place from now on."""
+        self._contact(self._contacts, place)
+        self._begin_change()
+        self.place = place
+        self._join()
+
+    def _contact(self, contacts: Mapping[str, Contact], at: str) -> Contact:
+        found = contacts.get(at or self._own)
+        if found is None:
+            raise ValueError(f"no leads to place {at!r} here; they reach: {', '.join(contacts)}")
+        return found
+
+    def _throw(self, contact: Contact, *, coil: bool) -> None:
+        if coil != contact.coil:
             self._begin_change()
-            self._stuck = closed
+            contact.coil = coil
+            self._join()
+
+    def _hold(self, contact: Contact, *, stuck: bool | None) -> None:
+        if stuck is not contact.stuck:
+            self._begin_change()
+            contact.stuck = stuck
+            self._join()
+
+    def _join(self) -> None:
+        self._joined = self.cell is not None and self._contacts[self.place].closed
+        self.shorted = self._shorts[self.place].closed
+        self.harmed = self.harmed or self.shorted
 
     def _begin_change(self) -> None:
         self._times.event()
@@ -142,18 +165,31 @@ class Terminal:
 
     @property
     def closed(self) -> bool:
-        """Whether the main contacts are closed, whatever the coil was told."""
-        return self._coil if self._stuck is None else self._stuck
+        """Whether the main contacts at the channel's own place are closed, whatever their coil was told."""
+        return self._contacts[self._own].closed
+
+    def closed_at(self, at: str) -> bool:
+        """Whether the main contacts at a place are closed."""
+        return self._contact(self._contacts, at).closed
+
+    def short_closed_at(self, at: str) -> bool:
+        """Whether the short contactor at a place is closed."""
+        return self._contact(self._shorts, at).closed
 
     @property
     def connected(self) -> bool:
         """Whether the instrument and a cell are joined."""
-        return self.cell is not None and self.closed
+        return self._joined
 
     @property
     def resting(self) -> bool:
-        """Whether no current can flow until the next command."""
-        return not (self._may_flow and self.connected)
+        """Whether no current can flow through the instrument until the next command."""
+        return not (self._may_flow and self._joined)
+
+    def cell_voltage_at(self, at: str) -> float:
+        """What the sense leads at a place show: 0 while the cell is elsewhere."""
+        self._contact(self._contacts, at)
+        return self.cell_voltage_v if (at or self._own) == self.place else 0.0
 
     @property
     def cell_voltage_v(self) -> float:
@@ -195,22 +231,58 @@ class Terminal:
             peak_surface_c=peak_c,
         )
 
+    def seen(self) -> Mapping[str, bool]:
+        """What an observer saw of the cell until now: ``fire, explosion, rupture, leak, vent``."""
+        if self.hazard is None:
+            return dict.fromkeys(("fire", "explosion", "rupture", "leak", "vent"), False)
+        return self.hazard.seen()
+
+    def surface_c(self, fraction: float, index: int) -> float:
+        """What a thermocouple on the cell shows, the one of index 0 nearest to the stimulus; NaN if it is lost."""
+        if self.hazard is not None and self.hazard.lost(index):
+            return nan
+        if index and self._beads:
+            return self._beads[min(index, len(self._beads)) - 1].at(fraction)
+        return self.surface.at(fraction)
+
+    def energies(self) -> Energies:
+        """Where the cell's energy went, at the end of the last step."""
+        if self.cell is None or self.hazard is None:
+            return Energies(0.0, 0.0, 0.0, 0.0, 0.0)
+        amount_j = 0.5 * (self._start_v + self._end_v) * self._cell_a * self._length_s
+        return Energies(
+            taken_j=self._charged_j - self._discharged_j + amount_j,
+            shorted_j=self.hazard.outer_j,
+            stored_j=self.cell.stored_j(),
+            heat_j=self.cell.heat_j + self.hazard.inner_j,
+            chemical_j=self.hazard.chemical_j,
+        )
+
     # Steps, taken by the plant alone
 
     def heat_to_air_w(self, air_c: float) -> float:
         """What the cell gives to air of this temperature."""
-        return 0.0 if self.cell is None else self.cell.conductance_w_k * (self.cell.temperature_c - air_c)
+        if self.cell is None:
+            return 0.0
+        if self.harmed and self.hazard is not None:
+            return self.hazard.loss_w(air_c)
+        return self.cell.conductance_w_k * (self.cell.temperature_c - air_c)
 
-    def step(self, dt_s: float, air_c: float) -> None:
+    def step(self, dt_s: float, air_c: float, around: Surroundings) -> None:
         """Take a step in air of ``air_c`` on average; the one before it becomes final."""
         cell, regulation = self.cell, self._regulation
         if cell is None or regulation is None:
             return
         self._finish(cell)
+        self._hazarded = False
         self._saved = cell.save()
         self._last_v, self._last_a, self._last_mode = self._end_v, regulation.current_a, regulation.mode
         self._was_changed = self._changed
         cell.prepare(dt_s)
+        hazard = self.hazard
+        if hazard is not None and (self.harmed or around.acts or cell.temperature_c > ACTIVE_C or cell.soc > OVERFULL):
+            self._hazardous(cell, regulation, hazard, dt_s, air_c, around)
+            return
         if self.resting:
             regulation.idle()
         else:
@@ -228,6 +300,63 @@ class Terminal:
         cell.commit(current, start_v, end_v, air_c)
         self._length_s = dt_s
         self.surface.step(dt_s, self._start_c, cell.temperature_c)
+
+    def _hazardous(
+        self, cell: Cell, regulation: Regulation, hazard: Hazard, dt_s: float, air_c: float, around: Surroundings
+    ) -> None:
+        """A step with shunts across the cell, or with a cell that heats itself."""
+        shunted = self._shunted
+        assert shunted is not None
+        self._hazarded = self.harmed = True
+        hazard.save()
+        self._was_siemens, start_c = self._siemens, cell.temperature_c
+        inner_s = hazard.siemens(around, dt_s)
+        outer_s = self._short_s if self.shorted else 0.0
+        shunted.siemens = self._siemens = inner_s + outer_s
+        regulation.cell = shunted
+        if self.resting:
+            regulation.idle()
+        else:
+            regulation.settle(self.setting)
+        self._cell_a = current = self._sign * regulation.current_a
+        self._end_v = end_v = self._sign * regulation.voltage_v
+        shunted.voltage(current)
+        cell_a = shunted.cell_a
+        start_v = self._last_v
+        if self._changed or self._siemens != self._was_siemens:
+            start_v = end_v
+            if regulation.mode is not Mode.VOLTAGE:
+                cell.prepare(0.0)
+                start_v = shunted.voltage(current)
+                cell.prepare(dt_s)
+            self._changed = False
+        self._start_v = start_v
+        regulation.cell = cell
+        cell.commit(cell_a, start_v, end_v, air_c)
+        shunt_w = (current - cell_a) * 0.5 * (start_v + end_v)
+        inner_share = inner_s / self._siemens if self._siemens else 0.0
+        hazard.commit(
+            dt_s,
+            start_c,
+            around,
+            cell_w=cell.power_w,
+            inner_w=shunt_w * inner_share,
+            outer_w=shunt_w * (1.0 - inner_share),
+            charge_a=cell_a,
+            shunt_a=current - cell_a,
+            air_c=air_c,
+        )
+        self._length_s = dt_s
+        self._follow(dt_s, start_c, cell.temperature_c, air_c)
+
+    def _follow(self, dt_s: float, start_c: float, end_c: float, air_c: float) -> None:
+        """The beads on the cell: those further away are later and cooler."""
+        if not self._beads:
+            self._beads = [Lagged(self.surface.end_c, THERMOCOUPLE_S + BEAD_S * at) for at in range(1, BEADS)]
+        self.surface.step(dt_s, start_c, end_c)
+        for at, bead in enumerate(self._beads, 1):
+            share = 1.0 - BEAD_SHARE * at
+            bead.step(dt_s, air_c + (start_c - air_c) * share, air_c + (end_c - air_c) * share)
 
     def _finish(self, cell: Cell) -> None:
         """Add the step before to the totals."""
@@ -255,3 +384,9 @@ class Terminal:
         self._changed = self._was_changed
         self._length_s = 0.0
         self.surface.rewind()
+        if self._hazarded and self.hazard is not None:
+            self._hazarded = False
+            self._siemens = self._was_siemens
+            self.hazard.rewind()
+            for bead in self._beads:
+                bead.rewind()

@@ -55,7 +55,32 @@ REST = sequences.parse(
 )
 
 
-def one_step(step: str, *, more: str = "") -> sequences.Sequence:
+def one_step(step: str) -> sequences.Sequence:
     """A sequence of one step, written as a YAML mapping in one line."""
-    text = _HEAD.format(name="one") + more + f"log: {{every: 10 s}}\nsteps:\n  - {step}\n"
+    text = _HEAD.format(name="one") + f"log: {{every: 10 s}}\nsteps:\n  - {step}\n"
     return sequences.parse(text, "one.yaml")
+
+
+AFTER = """\
+  - observe: {phase: observation, duration: 1 h, until: 60 degC, rate: 1 K/min, at_most: 6 h}
+  - judge:
+      phase: observation
+      questions:
+        - name: fire
+          text: {en: Was there a fire?, zh: 是否起火？}
+          definition: {en: A flame lasting more than one second., zh: 持续燃烧超过一秒。}
+          source: {standard: tests, edition: '1', grade: ours}
+          detectors: [flame]
+  - quarantine: {phase: observation}
+"""
+
+
+def abuse(*steps: str, after: str = AFTER, more: str = "") -> sequences.Sequence:
+    """An abuse test: these steps, each a YAML mapping in one line, then observation, judgement and quarantine."""
+    written = "".join(f"  - {step}\n" for step in steps)
+    text = _HEAD.format(name="abuse") + f"class: abuse\n{more}log: {{every: 10 s}}\nsteps:\n{written}{after}"
+    return sequences.parse(text, "abuse.yaml")
+
+
+TRANSFER = "transfer: {to: rig, ocv_within: 10 mV, charge_age: 24 h}"
+NAIL = "penetrate: {phase: stimulus, speed: 25 mm/s, depth: cell.thickness + 10 mm, force: 20 kN, timeout: 60 s}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,11 +83,40 @@ SWITCHES = replace(
     spans=lambda _: {},
     watchdog_max_s=25.5,  # one register of 0.1 s, 8 bits
 )
-ALL = (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES)
+RIG: DriverModel = replace(
+    CYCLER,
+    name="penetration-rig",
+    kind=DeviceKind.RIG,
+    schemes=("modbus-tcp",),
+    points={"nail": PointKind.ACTUATOR},
+    rating_keys=("stroke_mm", "speed_mm_s", "force_n"),
+    spans=lambda rating: {
+        "position_mm": Span(0.0, rating["stroke_mm"], 0.001),
+        "speed_mm_s": Span(0.0, rating["speed_mm_s"], 0.001),
+        "force_n": Span(0.0, rating["force_n"], 0.1),
+    },
+    watchdog_max_s=None,
+    with_profile=lambda text, _: replace(RIG, points={**RIG.points, **_points(text)}),
+)
+POINT_LIST: DriverModel = replace(
+    SWITCHES,
+    name="modbus-points",
+    schemes=("modbus-tcp", "modbus-rtu"),
+    points={},
+    spans=lambda _: {"pressure_kpa": Span(0.0, 655.34, 0.01)},  # u16 in steps of 0.01, the last code being invalid
+    watchdog_max_s=25.0,
+    with_profile=lambda text, _: replace(POINT_LIST, points=_points(text)),
+)
+ALL = (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES, RIG, POINT_LIST)
+
+
+def _points(profile: str) -> dict[str, PointKind]:
+    """The points of a profile with their kinds, whatever else stands there."""
+    return {name: PointKind(point["kind"]) for name, point in tomllib.loads(profile)["points"].items()}
 
 
 def models(*changed: DriverModel) -> Models:
-    """All five models, those given instead of the ones of their name."""
+    """All of these models, those given instead of the ones of their name."""
     known = {model.name: model for model in (*ALL, *changed)}
 
     def model(name: str, _: frozenset[str]) -> DriverModel:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config import load_bench, load_cell, read_bench, standing_bench, wire_keys
-from bench.config.toml_text import key_lines
 from bench.plan import bind
 from drivers import ConfigError
+from drivers.toml_text import key_lines
 from tests.bench.sequences_of_ours import CAPACITY, REST
 from tests.bench.stand_ins import CELLS, DEMO, edited, models
 
@@ -50,7 +50,7 @@ def test_the_demonstration_bench_is_read_in_base_units() -> None:
     assert bench.calibration["psb.out"].due == date(2027, 4, 17)
     assert bench.calibration["psb.out"].accuracy.voltage_v == pytest.approx(0.03)
     assert bench.simulation.operator["air_speed"] == "0.5 m/s"
-    assert (bench.mains_hz, bench.far_end, bench.channels["1"].abuse) == (50, "hardware", False)
+    assert (bench.mains_hz, bench.far_end, bench.channels["1"].abuse) == (50, "hardware", True)
 
 
 def test_polling_is_a_fifth_of_a_second_unless_the_file_says_so() -> None:
@@ -73,12 +73,18 @@ def test_polling_is_a_fifth_of_a_second_unless_the_file_says_so() -> None:
         ("unit = 2", "unit = 248", "less than or equal to 247"),
         ('"th1.ai3"\nsurface', '"th1-ai3"\nsurface', "device.point"),
         ("[devices.io1]", "[devices.IO-1]", "device's name"),
-        ("[places.rig1]", '[places."../rig1"]', "place's name"),
+        ("[channels.1]", '[places."../shelf"]\nkind = "position"\nzone = "a"\n\n[channels.1]', "place's name"),
         ('url = "tcp://192.168.10.20:5025"', 'url = "tpc://192.168.10.20:5025"', "begin with one of"),
         ('url = "tcp://192.168.10.20:5025"', 'url = "tcp://192.168.10.20"', "no port"),
         ('mains = "50 Hz"', 'mains = "55 Hz"', "50 Hz"),
         ("due = 2027-04-17", 'due = "2027-04-17"', "date"),
         ('humidity = "45 %"', "humidity = 45", "string"),
+        ("gas_clear", "gas_clera", "did you mean `gas_clear`"),
+        ('pressure = { high = "150 kPa" }', 'pressure = { high = "150 degC" }', "wanted a pressure"),
+        ('pressure = { high = "150 kPa" }', 'presure = { high = "150 kPa" }', "did you mean `pressure`"),
+        ('short_contactor = "io2.short"', 'short_contactr = "io2.short"', "did you mean `short_contactor`"),
+        ('speed = "50 mm/s"', "speed = 50", "has no unit"),
+        ('energised = "0.8 s", rest', "stimulus = 1, rest", "bare number"),
     ],
 )
 def test_a_slip_is_refused_with_its_line(old: str, new: str, words: str) -> None:
@@ -142,7 +148,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_wire_is_locked_once_however_many_devices_hang_on_it() -> None:
     bench = load_bench(DEMO)
     keys = wire_keys(bench)
-    assert len(keys) == 4  # five devices, two of them on one RS-485 line
+    assert len(keys) == 6  # seven devices, two of them on one RS-485 line
     assert "192.168.10.20:5025" in keys
     assert wire_keys(bench, ["th1", "v1"]) == ("/dev/serial/by-id/usb-ICPDAS-line2",)
 
@@ -156,6 +162,44 @@ def test_a_standing_bench_differs_in_its_urls_and_says_what_it_is() -> None:
     back = {name: bench.devices[name].url for name in urls}
     original = read_bench(standing_bench(standing, back), "back.toml").model_copy(update={"far_end": "hardware"})
     assert original.model_dump() == bench.model_dump()
+
+
+def test_a_standing_bench_finds_its_profiles_from_any_folder_and_says_who_carries_samples(tmp_path: Path) -> None:
+    (tmp_path / "bench.toml").write_text(edited(DEMO, ('profile = "rig1-points"', 'profile = "lists/io2.toml"')))
+    bench = load_bench(tmp_path / "bench.toml")
+    standing = read_bench(standing_bench(bench, {}, hands="127.0.0.1:7100"), "elsewhere.toml")
+    assert standing.devices["io2"].profile == str((tmp_path / "lists" / "io2.toml").resolve())
+    assert standing.devices["rig"].profile == "reference"  # comes with Cellbench, so it has no path
+    assert standing.simulation.hands == "127.0.0.1:7100"
+    assert standing.simulation.operator == bench.simulation.operator
+    again = read_bench(standing_bench(standing, {}, hands="127.0.0.1:7200"), "elsewhere.toml")
+    assert (again.simulation.hands, again.devices) == ("127.0.0.1:7200", standing.devices)
+
+
+def test_hands_go_into_a_simulation_table_that_is_there_already() -> None:
+    text = edited(
+        DEMO, ("[simulation.operator]", "[simulation]   # only a simulated run reads this\n\n[simulation.operator]")
+    )
+    standing = read_bench(standing_bench(read_bench(text, "bench.toml"), {}, hands='a "b" \\ c'), "standing.toml")
+    assert standing.simulation.hands == 'a "b" \\ c'
+    assert standing.simulation.operator["humidity"] == "45 %"
+
+
+def test_a_bench_without_hands_is_left_without() -> None:
+    assert "hands" not in standing_bench(load_bench(DEMO), {})
+
+
+def test_the_rig_and_its_place_are_read_in_base_units() -> None:
+    bench = load_bench(DEMO)
+    assert bench.devices["rig"].rating == {"stroke_mm": 300.0, "speed_mm_s": 50.0, "force_n": 150e3}
+    rig = bench.places["rig1"]
+    assert (rig.rig, rig.exhaust, rig.pressure, rig.heater) == ("rig.nail", "io2.exhaust", "io2.pressure", None)
+    assert rig.limits.pressure is not None
+    assert rig.limits.pressure.high_kpa == 150.0
+    assert rig.limits.surface_temperature is not None
+    assert (rig.limits.surface_temperature.low_c, rig.limits.surface_temperature.high_c) == (None, 1200.0)
+    reach = bench.channels["1"].reaches["rig1"]
+    assert (reach.contactor, reach.short_contactor) == ("io2.sample", "io2.short")
 
 
 def test_the_documents_examples_are_benches_that_bind() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -38,16 +39,15 @@ class Watch:
         self.taken: list[tuple[str, bool]] = []
         self.lost: dict[str, str] = {}
         self.guard = Guard(
-            LIMITS,
             channels=CHANNELS,
             period_s=lambda device: 5.0 if device == "ch1" else 1.0,
             lost=self.lost.get,
             stream=self.stream,
             energy=self.energy,
             event=self.events.event,
-            take_energy_away=lambda why, *, fire: self.taken.append((why, fire)),
+            take_energy_away=lambda why, *, fire, stop_motion: self.taken.append((why, fire)),
         )
-        self.guard.arm()
+        self.guard.hold_to(LIMITS)
 
     def say(self, channel: str, value: float, quality: Quality = Quality.GOOD) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -190,7 +190,6 @@ def test_a_channel_that_is_not_armed_is_only_listened_to() -> None:
     async def scene() -> None:
         watch = Watch()
         other = Guard(
-            LIMITS,
             channels=CHANNELS,
             period_s=lambda _: 1.0,
             lost=lambda _: None,
@@ -199,7 +198,7 @@ def test_a_channel_that_is_not_armed_is_only_listened_to() -> None:
             event=Events().event,
             take_energy_away=lambda _, **__: None,
         )
-        other.arm(other.limited - {V, AMPS})
+        other.hold_to(LIMITS, without=(V, AMPS))
         watch.say(V, 0.0)
         assert other.cause is None
         watch.say(DOOR, 0.0)
@@ -243,5 +242,87 @@ def test_it_trips_on_exactly_the_first_number_outside(values: list[float]) -> No
             watch.say(V, value)
         outside = [value for value in values if not math.isnan(value) and not 2.44 <= value <= 4.36]
         assert (watch.guard.cause.value if watch.guard.cause else None) == (outside[0] if outside else None)
+
+    in_virtual_time(scene())
+
+
+BURNT = GuardLimit("sample.temperature", T, None, 900.0, "sample", hard=True)
+GAS = GuardLimit("interlock.gas_clear", SMOKE, 0.5, None, "detector", hard=True)
+
+
+class Abuse(Watch):
+    """A guard from the first contact on, holding to limits of a stimulus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        door = next(limit for limit in LIMITS if limit.channel == DOOR)
+        self.guard.hold_to((BURNT, GAS, door))
+        self.guard.stimulated = True
+
+
+def test_before_the_stimulus_a_detector_trips_like_an_interlock() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        watch.guard.stimulated = False
+        watch.say(SMOKE, 0.0)
+        assert watch.guard.cause is not None
+        assert watch.guard.cause.kind is EndKind.INTERLOCK
+
+    in_virtual_time(scene())
+
+
+def test_a_sample_event_is_noted_once_and_trips_only_what_is_energised() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        for _ in range(3):
+            watch.say(T, 950.0)
+            watch.say(SMOKE, 0.0)
+        assert watch.guard.cause is None
+        assert watch.events.kinds == ["sample_event", "sample_event"]
+        watch.energy.begin("psb output")
+        watch.guard.hold_to((replace(BURNT, rule="sample.hotter"),))
+        watch.say(T, 960.0)
+        assert watch.guard.cause is not None
+        assert watch.guard.cause.kind is EndKind.SAMPLE_EVENT
+        assert watch.guard.later is None
+        assert watch.taken
+
+    in_virtual_time(scene())
+
+
+def test_a_door_trips_in_the_stimulus_and_is_what_came_later() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        watch.say(DOOR, 0.0)
+        assert watch.guard.cause is not None
+        assert watch.guard.cause.kind is EndKind.INTERLOCK
+        assert watch.guard.later is watch.guard.cause
+        watch.guard.observed = True
+        watch.say(T, 999.0)
+        assert watch.events.kinds[:2] == ["bench_event", "trip"]
+
+    in_virtual_time(scene())
+
+
+def test_a_sensor_that_burns_off_is_the_samples_doing_and_a_silent_device_the_benchs() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        timer = asyncio.ensure_future(watch.guard.run())
+        for _ in range(5):  # every device speaks; the thermocouple is open
+            now_s = asyncio.get_running_loop().time()
+            watch.stream.publish((Reading(V, 3.7, now_s, 0.0),))
+            watch.stream.publish((Reading(DOOR, 1.0, now_s, 0.0), Reading(SMOKE, 1.0, now_s, 0.0)))
+            watch.stream.publish((Reading(T, math.nan, now_s, 0.0, Quality.OPEN),))
+            await asyncio.sleep(1.0)
+        assert watch.guard.cause is None
+        assert [fields["rule"] for kind, fields in watch.events.all if kind == "sample_event"] == [
+            f"sample.temperature: no good reading of {T}"
+        ]
+        await asyncio.sleep(20.0)
+        assert watch.guard.cause is not None
+        assert watch.guard.cause.kind is EndKind.STALENESS
+        watch.guard.close()
+        timer.cancel()
+        await asyncio.gather(timer, return_exceptions=True)
 
     in_virtual_time(scene())

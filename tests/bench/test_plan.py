@@ -20,9 +20,21 @@ from drivers import ConfigError
 from drivers.capabilities import DriverModel, OnCommLoss, Setpoints, Span
 from drivers.models import driver_model
 from sequences import Sequence
-from sequences.language import Charge, Discharge, Repeat
-from tests.bench.sequences_of_ours import CAPACITY, REST, one_step
-from tests.bench.stand_ins import CELLS, CHAMBER, CYCLER, DEMO, SWITCHES, THERMOCOUPLES, VOLTS, edited, models
+from sequences.language import Charge, Discharge, Phase, Repeat
+from tests.bench.sequences_of_ours import CAPACITY, NAIL, REST, abuse, one_step
+from tests.bench.stand_ins import (
+    CELLS,
+    CHAMBER,
+    CYCLER,
+    DEMO,
+    POINT_LIST,
+    RIG,
+    SWITCHES,
+    THERMOCOUPLES,
+    VOLTS,
+    edited,
+    models,
+)
 
 GEN1 = CELLS / "solid-state-gen1.toml"
 SAMPLE = Sample(id="S-1", type="solid-state-gen1", mass_kg=0.81)
@@ -279,7 +291,10 @@ def test_a_chamber_temperature_outside_the_cells_limits_is_refused(temperature: 
 
 
 def test_a_chamber_temperature_outside_the_chambers_range_is_refused() -> None:
-    narrow = bench(('high = "150 degC", low = "-40 degC"', 'high = "130 degC", low = "-5 degC"'))
+    narrow = bench(
+        ('high = "150 degC", low = "-40 degC"', 'high = "130 degC", low = "-5 degC"'),
+        ('high = "148 degC"', 'high = "130 degC"'),
+    )
     fault = only(refused(one_step("chamber: {temperature: -8 degC}"), on=narrow))
     assert "the range of ch1" in fault
 
@@ -391,7 +406,7 @@ def test_a_slip_in_the_wiring_is_refused_with_its_line(old: str, new: str, words
 
 
 def test_a_terminal_feeds_one_channel() -> None:
-    second = '\n[channels.2]\nplace = "chamber1"\ncycler = "psb.out"\ncell_voltage = "v1.ai1"\ncontactor = "io1.do1"\n'
+    second = '\n[channels.2]\nplace = "chamber1"\ncycler = "psb.out"\ncell_voltage = "v1.ai2"\ncontactor = "io1.do1"\n'
     text = edited(DEMO) + second + 'contactor_feedback = "io1.di0"\n'
     faults = refused(on=read_bench(text, "bench.toml"), channel="1")
     assert len(faults) == 2
@@ -400,7 +415,7 @@ def test_a_terminal_feeds_one_channel() -> None:
 
 
 def test_positions_may_share_the_thermocouple_of_their_room() -> None:
-    assert bound(on=bench(('kind = "rig"\n', 'kind = "rig"\nambient = "th1.ai3"\n')))
+    assert bound(on=bench(('ambient = "th1.ai7"', 'ambient = "th1.ai3"')))
 
 
 def test_a_third_party_driver_needs_its_distribution_named() -> None:
@@ -415,7 +430,8 @@ def test_a_third_party_driver_needs_its_distribution_named() -> None:
 
 
 def test_a_place_without_sensors_energises_nothing() -> None:
-    faults = refused(on=bench(('place = "chamber1"', 'place = "rig1"')))
+    shelf = '[places.shelf]\nkind = "position"\nzone = "cell-a"\n\n[channels.1]'
+    faults = refused(on=bench(("[channels.1]", shelf), ('place = "chamber1"', 'place = "shelf"')))
     said = " ".join(faults)
     for words in ("cell's surface", "measures its air", "no interlock"):
         assert words in said
@@ -440,7 +456,7 @@ def test_periods_are_those_of_the_file_and_never_below_what_a_driver_can_do() ->
     [
         ([('watchdog = "4 s"', 'watchdog = "4 s"\npoll = { energised = "20 ms" }')], "faster than ea-psb10000"),
         ([('watchdog = "4 s"', 'watchdog = "4 s"\npoll = { energised = "1.5 s" }')], "psb feeds bench.voltage"),
-        ([("unit = 1\n\n[devices.v1]", 'unit = 1\npoll = { energised = "2 s" }\n\n[devices.v1]')], "th1 feeds"),
+        ([('energised = "0.8 s"', 'energised = "2 s"')], "th1 feeds"),
         ([('watchdog = "4 s"', 'watchdog = "6 s"')], "at most 5 s"),
         ([('watchdog = "4 s"\n', "")], "gives it no time"),
         ([("unit = 2", 'unit = 2\nwatchdog = "4 s"')], "has no host watchdog"),
@@ -510,9 +526,9 @@ def test_a_channel_must_be_chosen_where_there_are_several() -> None:
     second = (
         '\n[devices.psb2]\nmodel = "ea-psb10000"\nurl = "tcp://192.168.10.21:5025"\nwatchdog = "4 s"\n'
         'rating = { voltage = "60 V", current = "170 A", power = "5 kW" }\n'
-        '[devices.io2]\nmodel = "icpdas-m-7002"\nurl = "modbus-rtu:///dev/ttyUSB5"\nwatchdog = "4 s"\n'
-        '[channels.2]\nplace = "chamber1"\ncycler = "psb2.out"\ncell_voltage = "v1.ai1"\ncontactor = "io2.do0"\n'
-        'contactor_feedback = "io2.di0"\n'
+        '[devices.io3]\nmodel = "icpdas-m-7002"\nurl = "modbus-rtu:///dev/ttyUSB5"\nwatchdog = "4 s"\n'
+        '[channels.2]\nplace = "chamber1"\ncycler = "psb2.out"\ncell_voltage = "v1.ai2"\ncontactor = "io3.do0"\n'
+        'contactor_feedback = "io3.di0"\n'
     )
     two = read_bench(edited(DEMO) + second, "bench.toml")
     assert "choose one of 1, 2" in only(refused(on=two))
@@ -522,33 +538,31 @@ def test_a_channel_must_be_chosen_where_there_are_several() -> None:
     assert "psb" not in plan.devices
 
 
-ABUSE = "class: abuse\n"
 OVERCHARGE = "charge: {phase: stimulus, mode: cc, voltage: 1.1 * cell.v_max, current: 1 I1, timeout: 2 h}"
 
 
 def test_an_abuse_test_wants_a_channel_that_is_marked_for_it() -> None:
-    faults = refused(one_step(OVERCHARGE, more=ABUSE))
+    faults = refused(abuse(OVERCHARGE), on=bench(("abuse = true\n", "")))
     assert any("not marked" in fault for fault in faults)
 
 
 def test_a_stimulus_may_pass_the_operating_limits_but_no_ceiling() -> None:
-    marked = bench(('contactor_feedback = "io1.di0"\n', 'contactor_feedback = "io1.di0"\nabuse = true\n'))
-    plan = bound(one_step(OVERCHARGE, more=ABUSE), on=marked)  # 4.73 V: beyond 4.3 V, below 6.45 V and the bench's 5 V
-    stimulus = {limit.rule: limit for limit in plan.stimulus_limits}
+    plan = bound(abuse(OVERCHARGE))  # 4.73 V: beyond 4.3 V, below 6.45 V and the bench's 5 V
+    stimulus = {limit.rule: limit for limit in plan.limits_in("chamber1", Phase.STIMULUS)}
     conditioning = {limit.rule: limit for limit in plan.limits}
     assert stimulus["sample.voltage"].high == pytest.approx(6.45 + 0.06)
     assert conditioning["sample.voltage"].high == pytest.approx(4.3 + 0.06)
     assert stimulus["bench.voltage"].high == 5.0
     assert plan.device_limits.over_voltage_v == 5.0
     too_far = OVERCHARGE.replace("1.1 * cell.v_max", "6.5 V")
-    said = " ".join(refused(one_step(too_far, more=ABUSE), on=marked))
+    said = " ".join(refused(abuse(too_far)))
     assert "the cell's limits" in said
     conditioned = OVERCHARGE.replace("phase: stimulus, ", "")
-    assert "4.73 V is looser than the cell's limits" in " ".join(refused(one_step(conditioned, more=ABUSE), on=marked))
+    assert "4.73 V is looser than the cell's limits" in " ".join(refused(abuse(conditioned, NAIL)))
     text = edited(GEN1)
     start, end = text.index("[abuse]"), text.index("[simulation]")
     without = read_cell(text[:start] + text[end:], "cell.toml")
-    assert "abuse ceilings" in " ".join(refused(one_step(OVERCHARGE, more=ABUSE), on=marked, of=without))
+    assert "abuse ceilings" in " ".join(refused(abuse(OVERCHARGE), of=without))
 
 
 # Entries and certificates
@@ -600,7 +614,7 @@ def test_every_fault_of_every_kind_is_told_at_once() -> None:
 def test_the_stand_ins_agree_with_the_drivers() -> None:
     """What these tests assume of the models is what the real ones say, so that the rules above hold for them too."""
     assert bind(CAPACITY, load_bench(DEMO), load_cell(GEN1), mode="simulated").limits == bound().limits
-    for model in (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES):
+    for model in (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES, RIG, POINT_LIST):
         real = driver_model(model.name)
         assert (real.kind, set(real.rating_keys)) == (model.kind, set(model.rating_keys))
         assert (real.min_poll_s, real.on_comm_loss) == (model.min_poll_s, model.on_comm_loss)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bench.binding.shapes import Poll
 from bench.energy import Energy
 from bench.poller import Poller
 from bench.stream import Stage, Stream
@@ -22,8 +23,7 @@ class Bench:
         self.poller = Poller(
             self.device,
             index=index,
-            energised_s=energised_s,
-            rest_s=rest_s,
+            poll=Poll(energised_s, rest_s),
             energy=self.energy,
             stream=self.stream,
             event=self.events.event,

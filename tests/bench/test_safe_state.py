@@ -37,7 +37,7 @@ class Bench:
         self.inputs = SmallInputs("th1", self.world)
         self.safe = SafeState(
             (self.inputs, self.chamber, self.switches, self.cycler),
-            feedback=FEEDBACK,
+            feedbacks=(FEEDBACK,),
             energy=self.energy,
             event=self.events.event,
             **fire,

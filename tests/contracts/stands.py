@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from drivers.capabilities import DeviceKind, DeviceSettings, PointKind, Setpoints, TerminalLimits
+from drivers.capabilities import DeviceKind, DeviceSettings, DriverModel, PointKind, Setpoints, TerminalLimits
 from drivers.clock import Clock
 from drivers.models import driver_model, model_names
+from drivers.profiles import builtin
+from drivers.profiles import builtin
 from drivers.wires import Flight
 from drivers.wires.opening import make_wire
 from simulators.models import simulator_model
@@ -27,12 +29,16 @@ NAME = "dut"
 START_UTC_S = 1_767_600_000.0
 CELL = CellSpec(preset="nmc-25ah", mass_kg=0.45, thickness_mm=15.0, start_soc=0.5)
 RATING = {"voltage_v": 60.0, "current_a": 170.0, "power_w": 5000.0, "high_c": 150.0, "low_c": -40.0}
+RATING |= {"stroke_mm": 300.0, "speed_mm_s": 50.0, "force_n": 150e3}
+#: The page that stands for all of a model that reads a register profile.
+PROFILES = {"penetration-rig": "reference", "modbus-points": "rig1-points"}
 #: What is wired to the points of a device, by the kind of point.
 WIRED: Mapping[PointKind, Mapping[str, Signal]] = {
     PointKind.TEMPERATURE: {
         "ai0": Signal("surface", "box"),
         "ai1": Signal("surface", "box"),
         "ai3": Signal("air", "box"),
+        "t1": Signal("surface", "box"),
     },
     PointKind.VOLTAGE: {"ai0": Signal("cell_voltage", "1")},
     PointKind.OUTPUT: {"do0": Signal("contactor", "1")},
@@ -42,14 +48,39 @@ WIRED: Mapping[PointKind, Mapping[str, Signal]] = {
         "di2": Signal("estop_released", "box"),
         "di3": Signal("smoke", "box"),
         "di4": Signal("flame", "box"),
+        "door_closed": Signal("door_closed", "box"),
     },
 }
+#: A point list with the points that the tests know, beside one another as a maker would put them.
+POINT_LIST = """
+schema = "cellbench/point-list/1"
+name = "contract"
+title = "Four relays and five contacts"
+evidence = "an example"
+[watchdog]
+timeout = { address = 100, type = "u16", scale = 0.1 }
+max = "25 s"
+[points]
+""" + "".join(
+    [f'do{at} = {{ kind = "output", table = "coil", address = {at}, safe = false }}\n' for at in range(4)]
+    + [f'di{at} = {{ kind = "input", table = "discrete", address = {16 + at} }}\n' for at in range(5)]
+)
+#: What describes the registers of a model that has none of its own.
+PROFILES: Mapping[str, str] = {"modbus-points": POINT_LIST, "penetration-rig": builtin("reference")}
 #: What the tests arm a cycler with and set it to. The cell holds 25 Ah and stands at about 3.7 V.
 WATCHDOG_S = 4.0
 LIMITS = TerminalLimits(over_voltage_v=4.3, over_current_a=30.0, watchdog_s=WATCHDOG_S)
 CHARGE = Setpoints(4.2, 10.0, 0.0, 5000.0, 5000.0)
 DISCHARGE = Setpoints(2.8, 0.0, 10.0, 5000.0, 5000.0)
 HOT_C = 60.0
+
+
+def equipped(name: str) -> DriverModel:
+    """A model, with its register profile where it has one."""
+    model = driver_model(name)
+    if model.with_profile is None:
+        return model
+    return model.with_profile(builtin(PROFILES[name]), f"{PROFILES[name]}.toml")
 
 
 @dataclass(frozen=True)
@@ -67,6 +98,12 @@ class Case:
         return driver_model(self.model).kind
 
 
+def made_model(name: str) -> DriverModel:
+    """A registered model, with the points of its profile if it needs one."""
+    model = driver_model(name)
+    return model if model.with_profile is None else model.with_profile(PROFILES[name], f"{name}.toml")
+
+
 def cases(*kinds: DeviceKind) -> list[Case]:
     """Every registered model of these kinds (of any, if none is named) on every wire that its simulator has too."""
     return [
@@ -79,10 +116,10 @@ def cases(*kinds: DeviceKind) -> list[Case]:
 
 
 def device_spec(case: Case, **changes: Any) -> DeviceSpec:
-    model = driver_model(case.model)
+    model = equipped(case.model)
     points: dict[str, Signal] = {}
     for kind in set(model.points.values()):
-        points |= WIRED.get(kind, {})
+        points |= {name: wired for name, wired in WIRED.get(kind, {}).items() if name in model.points}
     spec = DeviceSpec(
         NAME,
         case.model,
@@ -93,8 +130,16 @@ def device_spec(case: Case, **changes: Any) -> DeviceSpec:
         points=points,
         place="box",
         channel="1",
+        profile=_profile(case.model),
+        profile_where=case.model,
     )
+    if "model" in changes:
+        changes.setdefault("profile", _profile(changes["model"]))
     return replace(spec, **changes)
+
+
+def _profile(model: str) -> str | None:
+    return builtin(PROFILES[model]) if model in PROFILES else None
 
 
 class Stand:
@@ -123,7 +168,7 @@ class Stand:
 
     def driver(self, model: str | None = None, **changes: Any) -> Any:
         """Another driver on the same wire."""
-        found = driver_model(model or self.case.model)
+        found = equipped(model or self.case.model)
         settings = DeviceSettings(
             name=NAME,
             wire=self.wire,
@@ -221,9 +266,11 @@ def stand_up(case: Case, check: Check, *, hasty: bool = False, **changes: Any) -
     async def main() -> None:
         loop = virtual_loop()
         spec = device_spec(case, **changes)
-        chamber = NAME if driver_model(spec.model).kind is DeviceKind.CHAMBER else None
+        kind = driver_model(spec.model).kind
+        chamber = NAME if kind is DeviceKind.CHAMBER else None
+        rig = NAME if kind is DeviceKind.RIG else None
         scene = Scene(
-            SceneSpec((spec,), (PlaceSpec("box", chamber),), (ChannelSpec("1", "box", CELL),), seed=5),
+            SceneSpec((spec,), (PlaceSpec("box", chamber, rig=rig),), (ChannelSpec("1", "box", CELL),), seed=5),
             flight=loop.flight,
         )
         urls = await scene.start()

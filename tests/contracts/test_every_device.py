@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from drivers import DeviceError, Quality, WireError, WireTimeout, WrongDevice, unit_of
-from drivers.capabilities import Chamber, Cycler, Device, DeviceKind, Switches
+from drivers.capabilities import Chamber, Cycler, Device, DeviceKind, PointKind, Rig, Switches
 from drivers.models import driver_model, model_names
 from simulators.faults import no_reply
-from tests.contracts.stands import NAME, RATING, Case, Stand, cases, on_every, stand_up
+from tests.contracts.stands import NAME, RATING, Case, Stand, cases, equipped, on_every, stand_up
 
 ENERGETIC = (DeviceKind.CYCLER, DeviceKind.CHAMBER, DeviceKind.SWITCHES)
 #: How long a run waits for a device to prove that it is safe; a chamber's controller wants quiet after each command.
@@ -31,6 +31,7 @@ async def test_it_has_the_protocol_of_its_kind(stand: Stand) -> None:
         DeviceKind.CYCLER: Cycler,
         DeviceKind.CHAMBER: Chamber,
         DeviceKind.SWITCHES: Switches,
+        DeviceKind.RIG: Rig,
     }
     assert isinstance(stand.device, Device)
     assert isinstance(stand.device, kinds.get(stand.case.kind, Device))
@@ -66,8 +67,12 @@ async def test_channels_are_what_read_gives_in_this_order(stand: Stand) -> None:
     for channel in channels:
         device, point, quantity = channel.split(".")
         assert device == NAME
-        assert point in driver_model(stand.case.model).points
-        assert unit_of(channel) or (quantity == "on" and point[:2] in ("di", "do"))
+        kind = equipped(stand.case.model).points[point]
+        assert (
+            unit_of(channel)
+            or (quantity == "on" and kind in (PointKind.INPUT, PointKind.OUTPUT))
+            or quantity == "state"
+        )
 
 
 @on_every()

@@ -724,3 +724,27 @@ async def test_no_reading_is_ever_another_registers(seed: int, monkeypatch: pyte
             good += 1
         await wire.close()
     assert good >= 50
+
+
+async def test_neighbouring_registers_are_written_in_one_request() -> None:
+    """V1.1b3, 6.12: the example of function 16 writes 000A and 0102 from register 2 on."""
+    async with TcpPeer(lambda request: [(0, request[:4] + b"\0\6" + request[6:12])]) as peer:
+        wire = wire_for(peer.url)
+        await wire.open()
+        await wire.write_registers(1, (0x000A, 0x0102), unit=1, device="dev", doing="setting")
+        assert peer.requests[0][7:] == bytes.fromhex("10 00 01 00 02 04 00 0A 01 02")
+        peer.script = lambda request: [(0, request[:4] + b"\0\6" + request[6:11] + b"\1")]
+        with pytest.raises(FrameError, match="1 registers"):
+            await wire.write_registers(1, (10, 20), unit=1, device="dev", doing="setting")
+        await wire.close()
+
+
+async def test_a_caller_may_wait_less_than_the_wire() -> None:
+    async with TcpPeer(nothing) as peer:
+        wire = wire_for(peer.url)
+        await wire.open()
+        begun_s = asyncio.get_running_loop().time()
+        with pytest.raises(WireTimeout, match=r"within 0\.05 s"):
+            await wire.read_registers("holding", 0, 1, unit=1, device="dev", doing="reading", deadline_s=0.05)
+        assert asyncio.get_running_loop().time() - begun_s < 0.4
+        await wire.close()

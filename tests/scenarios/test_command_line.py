@@ -313,15 +313,15 @@ def test_a_simulated_run_makes_its_own_sample_from_the_cell_file(tmp_path: Path)
         + "".join("  " + entries.replace("NAME", name) for name in ("humidity", "dust")),
     )
     sequence.write_text(text + "".join(criterion.replace("NAME", name) for name in ("humidity", "dust")))
-    answers = tmp_path / "answers.toml"
-    answers.write_text('schema = "cellbench/answers/1"\n[entries]\nhumidity = "45 %"\n')
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("schema: cellbench/answers/1\nanswers:\n  humidity: {answer: 45 %, by: lin}\n")
     args = ("run", sequence, "--bench", BENCH, "--cell", CELL, "--simulate", "--json", "--answers", answers)
     done = call(*args, folder=tmp_path)
     found = last_object(done)
     assert done.returncode == 5, done.stderr
-    assert "answers.toml has no answer for dust" in done.stderr
+    assert "answers.yaml has no answer for dust" in done.stderr
     by = {row["id"]: row["by"] for row in found["criteria"]}
-    assert by == {"flowed": None, "humidity": "answers.toml", "dust": None}
+    assert by == {"flowed": None, "humidity": "lin (answers.yaml)", "dust": None}
     cell = tomllib.loads(CELL.read_text())
     nominal_kg = parse_as(cell["mass"], Dimension.MASS)
     assert found["sample"]["mass_kg"] == pytest.approx(nominal_kg)

@@ -46,5 +46,7 @@ def test_the_wheel_runs_the_demonstration_in_an_empty_folder(tmp_path: Path) -> 
     done = run(empty / ".venv" / "bin" / "cellbench", "demo", "--cell", "nmc-21700", "--json", cwd=empty)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert (found["verdict"], found["mode"]) == ("pass", "simulated")
-    assert Path(found["bundle"]).is_relative_to(empty / "cellbench-data")
+    capacity, nail = found["runs"]
+    assert (found["exit_code"], capacity["verdict"], capacity["mode"]) == (0, "pass", "simulated")
+    assert nail["verdict"] in ("pass", "fail")
+    assert all(Path(ran["bundle"]).is_relative_to(empty / "cellbench-data") for ran in found["runs"])

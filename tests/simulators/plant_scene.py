@@ -7,7 +7,8 @@ from math import inf
 
 from simulators.plant.plant import Plant
 from simulators.plant.presets import PRESETS
-from simulators.plant.terminal import Terminal, Totals
+from simulators.plant.terminal import Terminal
+from simulators.plant.totals import Totals
 from simulators.spec import CellSpec, ChannelSpec, PlaceSpec, SceneSpec
 
 

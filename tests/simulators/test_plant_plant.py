@@ -109,24 +109,43 @@ def chamber_run(start_c: float, setpoint_c: float, seconds: int) -> list[float]:
     return found
 
 
-def test_chamber_heats_at_5_and_cools_at_3_kelvin_a_minute() -> None:
+def test_chamber_heats_at_8_and_cools_at_3_kelvin_a_minute() -> None:
     up = chamber_run(25.0, 85.0, 3600)
-    assert up[360] - up[300] == pytest.approx(5.0, abs=0.01)
-    assert max(b - a for a, b in pairwise(up)) * 60 <= 5.0 + 1e-9
+    assert up[360] - up[300] == pytest.approx(8.0, abs=0.01)
+    assert max(b - a for a, b in pairwise(up)) * 60 <= 8.0 + 1e-9
     reached = next(s for s, air in enumerate(up) if air >= 84.0)
-    assert 11.5 < reached / 60 < 12.5  # 59 K at 5 K/min is 11.8 min
-    assert max(up) < 85.5
-    assert all(abs(air - 85.0) < 0.5 for air in up[15 * 60 :])
+    assert 7.3 < reached / 60 < 7.8  # 59 K at 8 K/min is 7.4 min
+    assert max(up) < 86.0
+    assert all(abs(air - 85.0) < 0.5 for air in up[12 * 60 :])
     down = chamber_run(25.0, -20.0, 3600)
     assert down[360] - down[300] == pytest.approx(-3.0, abs=0.01)
     assert min(down) > -20.5
     assert down[-1] == pytest.approx(-20.0, abs=0.01)
 
 
-def test_ramp_lag_of_the_sensor_is_below_one_kelvin() -> None:
-    """5 K/min through a sensor of 10 s: 0.83 K behind."""
-    up = chamber_run(25.0, 85.0, 400)
-    assert 25.0 + 5.0 / 60 * 350 - up[350] == pytest.approx(5.0 / 60 * 10.0, abs=0.01)
+@pytest.mark.parametrize("name", ["nmc-25ah", "lfp-blade"])
+def test_chamber_follows_a_setpoint_that_rises_by_5_kelvin_a_minute(name: str) -> None:
+    """GB 38031-2025, 8.1.5: 5 K/min to 130 degC, here with a cold cell inside, within 1 K."""
+    plant = Plant(scene(cell_spec(name)))
+    plant.advance(0.0)
+    chamber = plant.chamber("here")
+    chamber.running = True
+    for second in range(1, 21 * 60 + 1):
+        chamber.setpoint_c = 25.0 + 5.0 / 60.0 * second
+        plant.advance(float(second))
+        assert chamber.air_c == pytest.approx(chamber.setpoint_c, abs=1.0)
+
+
+def test_the_sensor_lags_the_air_by_less_than_a_kelvin_while_it_heats_at_5_kelvin_a_minute() -> None:
+    """5 K/min through a sensor of 10 s is 0.83 K; the air itself has its thermocouple of 3 s (0.25 K)."""
+    plant = Plant(SceneSpec((), (PlaceSpec("here", "ch", 25.0),), ()))
+    plant.advance(0.0)
+    chamber = plant.chamber("here")
+    chamber.running = True
+    for second in range(1, 901):
+        chamber.setpoint_c = 25.0 + 5.0 / 60.0 * second
+        plant.advance(float(second))
+    assert plant.signal(AIR) - chamber.air_c == pytest.approx(5.0 / 60.0 * (10.0 - 3.0), abs=0.05)
 
 
 def test_chamber_switched_off_falls_back_to_the_room() -> None:
@@ -203,21 +222,12 @@ def test_unknown_names_say_what_there_is() -> None:
         plant.signal(Signal("air", "x"))
     with pytest.raises(ValueError, match="'rig' has no chamber"):
         plant.chamber("rig")
+    with pytest.raises(ValueError, match="'rig' has no press"):
+        plant.press("rig")
     with pytest.raises(ValueError, match="not a contact"):
         plant.set_input("here", "air", 0.0)
     with pytest.raises(ValueError, match="no preset 'lead-acid'"):
         Plant(SceneSpec((), (PlaceSpec("p"),), (ChannelSpec("1", "p", CellSpec("lead-acid", 1.0, 1.0)),)))
-
-
-def test_short_and_fire_are_accepted_and_do_nothing_yet() -> None:
-    ends = []
-    for short_ohm, ignites in ((None, None), (0.01, True)):
-        spec = CellSpec("nmc-25ah", 0.72, 27.0, short_resistance_ohm=short_ohm, ignites=ignites)
-        plant, terminal = energised(spec)
-        hold(terminal, 4.2, source_a=25.0)
-        plant.advance(600.0)
-        ends.append((terminal.voltage_v, plant.signal(SURFACE)))
-    assert ends[0] == ends[1]
 
 
 def test_speed() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drivers import ConfigError, Fault
+from drivers.errors import ConfigError, Fault
 
 #: The way to a value: table names, keys, and positions in lists.
 KeyPath = tuple[str | int, ...]

@@ -1,0 +1,51 @@
+"""The sample of a run: the id it goes by, the record that a simulated run makes up, and what a real one learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.cause import EndKind
+from bench.config import CellFile
+from bench.outcome import Outcome
+from bench.samples import Sample, SampleDimensions, SampleState, SampleStore
+
+
+def sample_id(sample: Sample | None, cell: CellFile, seed: int) -> str:
+    """The sample's id; a simulated run without one makes its own, which lives in the bundle alone."""
+    return sample.id if sample is not None else f"{cell.type}-simulated-{seed}"
+
+
+def made_up(identity: str, cell: CellFile) -> Sample:
+    """The sample that a simulated run makes for itself, as the cell file describes its type: nothing was weighed."""
+    return Sample(
+        id=identity,
+        type=cell.type,
+        nominal_mass_kg=cell.mass_kg,
+        dimensions=SampleDimensions.model_validate(cell.dimensions.model_dump()),
+        fixture=cell.fixture,
+        stack_pressure_kpa=cell.fixture_pressure_kpa,
+    )
+
+
+def keep(store: SampleStore, sample: Sample, run_id: str, outcome: Outcome) -> None:
+    """Write into the sample's record what it went through. Raises ConfigError, RecordError.
+
+    Only a run that came to its own end conditions a sample and says what it holds.
+    """
+    changes: dict[str, Any] = {}
+    completed = outcome.ended_by.kind is EndKind.COMPLETED
+    if outcome.stimulated:
+        changes["state"] = _state_after_stimulus(outcome)
+    elif completed:
+        changes["state"] = SampleState.CONDITIONED
+    if completed and "capacity_ah" in outcome.results:
+        changes["actual_capacity_ah"] = outcome.results["capacity_ah"]
+    store.add_run(sample.id, run_id, **changes)
+
+
+def _state_after_stimulus(outcome: Outcome) -> SampleState:
+    """A sample that had its stimulus is never energised again. What the sample did itself belongs to the test; where
+    the bench or a person cut it short, the sample stays under supervision with what is left inside."""
+    if outcome.ended_by.kind not in (EndKind.COMPLETED, EndKind.SAMPLE_EVENT):
+        return SampleState.QUARANTINED
+    return SampleState.AWAITING_JUDGEMENT if outcome.awaiting else SampleState.DESTROYED

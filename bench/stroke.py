@@ -1,0 +1,235 @@
+"""One stroke of a rig: prepared, armed by one person, started by another, watched to its end, read from its buffer.
+
+The rig's PLC carries the stroke out by itself: it stops at its target, its force, its own interlocks. The host starts
+it, may stop it, and reads afterwards what happened, at the rig's own pace, on its own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.aftermath import Aftermath
+from bench.answers import Answers, Permission
+from bench.cause import NotConfirmedError
+from bench.energy import Energy
+from bench.seat import Seat
+from bench.stream import Batch, Stream
+from bench.waiting import FirstOf, Judge, StepTimeoutError, wait_for_end
+from drivers.capabilities import Burst, BurstRow, Rig, RigState, RigStatus, StopReason, Stroke
+from drivers.errors import DeviceError
+from drivers.reading import Quality
+from sequences.language import Text
+
+#: Rows of the buffer in one record of the log.
+ROWS_A_RECORD = 200
+#: The buffer goes on for a while after the stop; what the sample does at once is read with the stroke.
+AFTER_STOP_S = 2.0
+#: How long a stroke that was left to the rig is waited for.
+SETTLE_S = 120.0
+#: What a rig reports when a stroke did not come to an end that was asked for.
+_FAILED = (RigState.INIT, RigState.FAULT, RigState.ESTOP)
+_BROKEN_OFF = (StopReason.ESTOP, StopReason.INTERLOCK, StopReason.SERVO, StopReason.OVERTRAVEL)
+#: The end of the travel: where the position is within this of the last.
+AT_END_MM = 0.05
+#: The first row of the buffer in the sample tells when contact was, if it is this near to it.
+NEAR_CONTACT_MM = 1.0
+
+ARM = Text(
+    en="ARM the rig. Nobody is near it, the door is shut. First person's decision.",
+    zh="设备预备（第一人确认）：周围无人，门已关闭。",
+)
+START = Text(
+    en="START the stroke. Second person's decision: what follows cannot be undone.",
+    zh="启动行程（第二人确认）：之后的过程不可撤销。",
+)
+
+
+@dataclass(slots=True)
+class StrokeRun:
+    """A stroke under way, and what came of it. ``values`` are the names that results use.
+
+    ``pending`` says that a stroke was started whose buffer was not read yet: :meth:`settle` does that, also after a
+    trip. ``tool_in``: the tool has been in the sample and was not pulled out.
+    """
+
+    rig: Rig
+    seat: Seat
+    stream: Stream
+    energy: Energy
+    aftermath: Aftermath
+    answers: Answers
+    event: Callable[..., Any]
+    number: int = 0
+    pending: bool = False
+    tool_in: bool = False
+    values: dict[str, float] = field(default_factory=dict)
+    _stroke: Stroke | None = None
+
+    @property
+    def state_channel(self) -> str:
+        return f"{self.rig.name}.nail.state"
+
+    async def run(self, stroke: Stroke, end: Judge | None, *, timeout_s: float) -> str:
+        """Do the stroke and give why it ended. The sample is isolated. Raises DeviceError, StepTimeoutError, or
+        NotConfirmedError where a person did not give leave."""
+        self._stroke = stroke
+        self.event("rig_prepared", device=self.rig.name, **_fields(stroke))
+        await self.rig.prepare(stroke)
+        first = await permitted(self.answers, self.event, Permission("arm", ARM))
+        self.energy.move(on=True)
+        self.event("rig_arming", device=self.rig.name, by=first)
+        await self.rig.arm()
+        await self._camera()
+        second = await permitted(self.answers, self.event, Permission("start", START, frozenset({first})))
+        self.number += 1
+        self.pending = True
+        self.event("stroke_started", device=self.rig.name, stroke=self.number, by=second)
+        begun_s = asyncio.get_running_loop().time()
+        await self.rig.start()
+        watch = _Moves(self.state_channel, begun_s, self._contact)
+        judge: Judge = watch if end is None else FirstOf(watch, end)
+        why = await wait_for_end(self.stream, judge, until_s=begun_s + timeout_s)
+        if why != watch.reason:
+            await self.rig.stop()
+        status = await self.settle()
+        if why is None:
+            raise StepTimeoutError(self.rig.name, "the stroke", f"no end within {timeout_s:g} s; it was stopped")
+        if status is not None and (status.state in _FAILED or status.reason in _BROKEN_OFF):
+            raise DeviceError(
+                self.rig.name,
+                "the stroke",
+                f"the rig broke it off at {status.position_mm:.2f} mm: {status.reason.name.lower()}",
+                "the tool stays where it is; read the rig's own display before anybody approaches",
+            )
+        return why
+
+    async def settle(self) -> RigStatus | None:
+        """Wait until nothing moves, read status and buffer, disarm; None if that was done before.
+
+        Raises DeviceError if the rig does not answer.
+        """
+        if not self.pending:
+            return None
+        status = await self.rig.status()
+        until_s = asyncio.get_running_loop().time() + SETTLE_S
+        while status.state.moving and asyncio.get_running_loop().time() < until_s:
+            await asyncio.sleep(0.1)
+            status = await self.rig.status()
+        if status.contact_mm is not None:
+            self._contact(RigState.CONTACT, from_rig=True)
+        await asyncio.sleep(AFTER_STOP_S)
+        burst = await self.rig.burst()
+        await self.rig.disarm()
+        self.energy.move(on=False)
+        self.pending = False
+        self._keep(burst)
+        self._measure(burst, status.contact_mm, status.peak_force_n)
+        self.event(
+            "stroke_ended",
+            device=self.rig.name,
+            stroke=self.number,
+            state=status.state.name.lower(),
+            reason=status.reason.name.lower(),
+            link_lost=status.link_lost,
+            position_mm=status.position_mm,
+            depth_mm=self.values.get("stroke.depth"),
+            speed_mm_s=self.values.get("stroke.speed"),
+            peak_force_n=self.values.get("stroke.peak_force"),
+            contact_mm=status.contact_mm,
+            contact_voltage_v=status.contact_voltage_v,
+        )
+        return status
+
+    async def _camera(self) -> None:
+        self.event("camera_trigger", on=True)
+        await self.rig.camera(on=True)
+        self.event("sync_mark")
+
+    def _contact(self, state: RigState, *, from_rig: bool = False) -> None:
+        if state in (RigState.CONTACT, RigState.DRIVE) or from_rig:
+            self.tool_in = True
+            reading = self.stream.latest.get(self.seat.channel.cell_voltage)
+            volts = reading.value if reading is not None and reading.quality is Quality.GOOD else None
+            self.aftermath.begin("contact", device=self.rig.name, voltage_v=volts)
+
+    def _keep(self, burst: Burst) -> None:
+        parts = max(1, math.ceil(len(burst.rows) / ROWS_A_RECORD))
+        for part in range(parts):
+            rows = burst.rows[part * ROWS_A_RECORD : (part + 1) * ROWS_A_RECORD]
+            self.event(
+                "burst",
+                stroke=self.number,
+                part=part + 1,
+                parts=parts,
+                offset_within_s=burst.offset_within_s,
+                columns=list(BurstRow._fields),
+                rows=[[None if math.isnan(value) else value for value in row] for row in rows],
+            )
+
+    def _measure(self, burst: Burst, contact_mm: float | None, peak_force_n: float) -> None:
+        """Depth, mean speed from contact (or the oldest row kept) to the end of the travel, peak force: all from the
+        rig's own buffer."""
+        rows = [row for row in burst.rows if not math.isnan(row.position_mm)]
+        if contact_mm is None or not rows:
+            return
+        deepest_mm = max(row.position_mm for row in rows)
+        inside = [row for row in rows if row.position_mm >= contact_mm]
+        self.values["stroke.depth"] = deepest_mm - contact_mm
+        self.values["stroke.peak_force"] = max(
+            peak_force_n, max((row.force_n for row in rows if not math.isnan(row.force_n)), default=peak_force_n)
+        )
+        if self._stroke is not None and self._stroke.thickness_mm > 0.0:
+            self.values["stroke.deformation"] = (deepest_mm - contact_mm) / self._stroke.thickness_mm
+        first = next(iter(inside), None)
+        last = next((row for row in inside if row.position_mm >= deepest_mm - AT_END_MM), None)
+        if first is not None and last is not None and last.mono_s > first.mono_s:
+            self.values["stroke.speed"] = (last.position_mm - first.position_mm) / (last.mono_s - first.mono_s)
+            if first.position_mm - contact_mm <= NEAR_CONTACT_MM:  # a slow stroke may have outlasted the buffer
+                self.aftermath.contact_at(first.mono_s)
+
+
+async def permitted(answers: Answers, event: Callable[..., Any], permission: Permission) -> str:
+    """The name of who gave leave, on the log. Raises NotConfirmedError if nobody did."""
+    by = await answers.permit(permission)
+    if by is None:
+        event("not_permitted", what=permission.what)
+        raise NotConfirmedError(f"nobody gave leave to {permission.what}")
+    event("permitted", what=permission.what, by=by)
+    return by
+
+
+class _Moves:
+    """Ends when the rig has moved and moves no longer. A state that is not reached never ends it."""
+
+    def __init__(self, channel: str, after_s: float, contact: Callable[[RigState], None]) -> None:
+        self.reason = ""
+        self._channel = channel
+        self._after_s = after_s
+        self._contact = contact
+        self._moved = False
+
+    def __call__(self, batch: Batch) -> str | None:
+        for reading in batch:
+            if reading.channel != self._channel or reading.quality is not Quality.GOOD:
+                continue
+            if reading.mono_s <= self._after_s:
+                continue
+            state = RigState(int(reading.value))
+            if state.moving:
+                self._moved = True
+            self._contact(state)
+            if not state.moving and (self._moved or state is not RigState.ARMED):
+                self.reason = f"the rig reports {state.name.lower()}"
+                return self.reason
+        return None
+
+    def text(self) -> str:
+        return "until the rig's stroke ends"
+
+
+def _fields(stroke: Stroke) -> dict[str, Any]:
+    return {name: getattr(stroke, name) for name in Stroke.__dataclass_fields__}

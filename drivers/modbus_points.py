@@ -1,0 +1,342 @@
+"""Any module of relays, contacts and measurements on Modbus whose registers a point list names.
+
+There is nothing of any maker in here: where a point lies is the page's word (docs/register-profiles.md). Functions 1 to
+6 and, for a watchdog of two registers, 16 [MODBUS Application Protocol V1.1b3, chapter 6]. A point list knows no
+register that tells who answers, so ``connect`` only proves that every used point can be read.
+
+Taken, and to be tried once on the real module: that any request feeds its watchdog. If it is wrong the outputs drop to
+their safe side by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from drivers.capabilities import Device, DeviceKind, DeviceSettings, DriverModel, Identity, OnCommLoss, PointKind, Span
+from drivers.errors import DeviceError, DeviceRefused, ReadbackMismatch, WireError, WrongDevice
+from drivers.point_list import BIT_TABLES, QUANTITIES, ListedPoint, PointList, Table, parse
+from drivers.reading import Quality, Reading
+from drivers.wires import ModbusWire
+
+#: The longest block that one request reads.
+LONGEST_BITS = 256
+LONGEST_WORDS = 64
+TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Neighbours of one table that one request reads; ``members`` are (place in the readings, first place, point)."""
+
+    table: Table
+    address: int
+    count: int
+    timeout_s: float
+    members: tuple[tuple[int, int, ListedPoint], ...]
+
+
+def blocks_of(points: Iterable[ListedPoint], used: tuple[ListedPoint, ...]) -> tuple[Block, ...]:
+    """The fewest requests that read the used points, in the order of their first one.
+
+    Only what the page names is read through: another address may not exist. Points of another timeout are apart.
+    """
+    named = {(point.table, point.timeout_s, point.address + at) for point in points for at in range(point.count)}
+    places = {point.name: place for place, point in enumerate(used)}
+    groups: list[list[ListedPoint]] = []
+    for point in sorted(used, key=lambda its: (its.table, its.timeout_s, its.address)):
+        last = groups[-1] if groups else None
+        if last is not None and (last[0].table, last[0].timeout_s) == (point.table, point.timeout_s):
+            longest = LONGEST_BITS if point.table in BIT_TABLES else LONGEST_WORDS
+            between = range(last[0].address, point.address)
+            bridged = all((point.table, point.timeout_s, address) in named for address in between)
+            if bridged and point.address + point.count - last[0].address <= longest:
+                last.append(point)
+                continue
+        groups.append([point])
+    found = []
+    for group in groups:
+        first = group[0]
+        end = max(point.address + point.count for point in group)
+        members = tuple((places[point.name], point.address - first.address, point) for point in group)
+        found.append(Block(first.table, first.address, end - first.address, first.timeout_s, members))
+    return tuple(sorted(found, key=lambda block: min(place for place, _, _ in block.members)))
+
+
+class ModbusPoints:
+    """A :class:`drivers.capabilities.Switches` whose registers ``page`` names.
+
+    Outputs are not polled: what they did is told by an input wired to it. After a silence longer than the armed
+    watchdog an output is no longer moved off its safe side: the module has let go, and nobody knows of what.
+    """
+
+    def __init__(self, page: PointList, settings: DeviceSettings) -> None:
+        self._name = settings.name
+        self._page = page
+        self._unit = settings.unit
+        self._serial = settings.serial
+        self._wire: ModbusWire = settings.wire
+        self._clock = settings.clock
+        readable = {name: point for name, point in page.points.items() if point.kind in QUANTITIES}
+        names = [name for name in settings.points if name in readable] if settings.points else list(readable)
+        used = tuple(readable[name] for name in dict.fromkeys(names))
+        self._channels = tuple(f"{settings.name}.{point.name}.{QUANTITIES[point.kind]}" for point in used)
+        self._blocks = blocks_of(page.points.values(), used)
+        self._turn = asyncio.Lock()
+        self._stops = 0
+        self._armed_s = math.inf
+        self._heard_s = 0.0
+        self._lapsed = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self._channels
+
+    async def connect(self) -> Identity:
+        """Read every used point, and every output, once; nothing is written.
+
+        Raises WireError, DeviceRefused (an address that the module does not have), WrongDevice (a serial number in the
+        bench file, which cannot be compared).
+        """
+        if self._serial is not None:
+            raise WrongDevice(
+                self._name, "identifying it", "a point list tells no serial number", "take `serial` out of its device"
+            )
+        await self.read()
+        for output in self._page.outputs:
+            await self._held(output, f"reading {output.name}")
+        return Identity("point list", self._page.title, "", "not told")
+
+    async def read(self) -> tuple[Reading, ...]:
+        """One poll in the order of ``channels``; it also feeds the watchdog. Raises WireError, DeviceRefused."""
+        found: list[Reading] = [Reading(channel, math.nan, 0.0, 0.0) for channel in self._channels]
+        for block in self._blocks:
+            held = await self._ask(block.table, block.address, block.count, "reading its points", block.timeout_s)
+            mono_s, utc_s = self._clock.mono_s(), self._clock.utc_s()
+            for place, first, point in block.members:
+                value = point.value(held[first : first + point.count])
+                quality = Quality.GOOD if math.isfinite(value) else Quality.OPEN
+                found[place] = Reading(self._channels[place], value, mono_s, utc_s, quality)
+        return tuple(found)
+
+    async def arm_watchdog(self, timeout_s: float) -> None:
+        """Make every output go to its safe side after ``timeout_s`` without a request; read back.
+
+        Raises ValueError (beyond the page's ``max`` or finer than its register), WireError, DeviceRefused (the page has
+        no watchdog), ReadbackMismatch.
+        """
+        doing = "setting its watchdog"
+        dog = self._page.watchdog
+        if dog is None:
+            fix = "take `watchdog` out of its device, and have another module drop the contactor"
+            raise DeviceRefused(self._name, doing, "its point list has no watchdog", fix)
+        step_s = dog.number.span().resolution
+        if not (step_s <= timeout_s <= dog.max_s and timeout_s > 0.0):
+            raise ValueError(f"a watchdog of {timeout_s:g} s is not above {step_s:g} and up to {dog.max_s:g} s")
+        words = dog.number.words(timeout_s)
+        output = self._page.outputs[0] if self._page.outputs else None
+        within_s = output.timeout_s if output is not None else None
+        await self._put("holding", dog.address, words, doing, within_s)
+        found = await self._ask("holding", dog.address, len(words), f"{doing} and reading it back", within_s)
+        if tuple(found) != words:
+            raise ReadbackMismatch(self._name, doing, f"{timeout_s:g} s set, {dog.number.value(found):g} s read back")
+        self._armed_s, self._lapsed = timeout_s, False
+
+    async def write(self, point: str, *, on: bool) -> None:
+        """Switch one output once and read it back.
+
+        Raises ValueError (no output of the page), WireError, ReadbackMismatch, and DeviceRefused: off its safe side
+        after the watchdog ran out, or when a stop came meanwhile.
+        """
+        output = self._page.points.get(point)
+        if output is None or output.kind is not PointKind.OUTPUT:
+            raise ValueError(f"{point!r} is not an output of {self._page.name}")
+        doing = f"switching {point} {'on' if on else 'off'}"
+        async with self._turn:
+            stops = self._stops
+            word = await self._word(output, doing)
+            self._look_at_the_time()
+            if on != output.safe and self._lapsed:
+                raise DeviceRefused(
+                    self._name,
+                    doing,
+                    f"its watchdog of {self._armed_s:g} s has run out and holds the outputs",
+                    "find out why the host fell silent; the watchdog is armed again at the next start",
+                )
+            if stops != self._stops:
+                raise DeviceRefused(self._name, doing, "a stop came before it", "find out what stopped the bench")
+            await self._put(output.table, output.address, (_with(word, output, on=on),), doing, output.timeout_s)
+            if await self._held(output, f"{doing} and reading it back") != on:
+                raise ReadbackMismatch(self._name, doing, f"{point} still reads {'OFF' if on else 'ON'}")
+
+    async def make_safe(self, *, fire: bool = False) -> None:  # noqa: ARG002 - the page's `safe` is meant for a fire too
+        """Every output to its ``safe`` through the stop lane, tried twice, each read back; that alone decides.
+
+        One output that fails keeps no other from its safe side. Raises ReadbackMismatch naming those that stay, or the
+        last WireError or DeviceRefused of one that could not be read back.
+        """
+        self._stops += 1
+        doing = "driving every output to its safe side"
+        left = self._page.outputs
+        lost: WireError | DeviceRefused | None = None
+        for _ in range(TRIES):
+            lost, stay = None, []
+            for output in left:
+                try:
+                    await self._to_safe(output, doing)
+                    if await self._held(output, f"{doing} and reading it back", stop=True) == output.safe:
+                        continue
+                except (WireError, DeviceRefused) as error:
+                    lost = error
+                stay.append(output)
+            if not stay:
+                return
+            left = tuple(stay)
+        if lost is not None:
+            raise lost
+        still = ", ".join(f"{output.name} still {'off' if output.safe else 'on'}" for output in left)
+        raise ReadbackMismatch(self._name, doing, still)
+
+    async def _to_safe(self, output: ListedPoint, doing: str) -> None:
+        word = await self._word(output, doing, stop=True)
+        with contextlib.suppress(WireError, DeviceRefused):  # whether it took effect is told by reading back
+            written = (_with(word, output, on=output.safe),)
+            await self._put(output.table, output.address, written, doing, output.timeout_s, stop=True)
+
+    async def _word(self, output: ListedPoint, doing: str, *, stop: bool = False) -> int:
+        """The register that an output shares with other bits, as it stands; 0 for a coil, which is its own."""
+        if output.table in BIT_TABLES:
+            return 0
+        return (await self._ask(output.table, output.address, 1, doing, output.timeout_s, stop=stop))[0]
+
+    async def _held(self, output: ListedPoint, doing: str, *, stop: bool = False) -> bool:
+        held = await self._ask(output.table, output.address, 1, doing, output.timeout_s, stop=stop)
+        return output.value(held) == 1.0
+
+    async def _ask(
+        self, table: Table, address: int, count: int, doing: str, within_s: float | None, *, stop: bool = False
+    ) -> tuple[int, ...]:
+        wire, unit, device = self._wire, self._unit, self._name
+        held: tuple[int, ...]
+        if table == "coil" or table == "discrete":
+            held = await wire.read_bits(
+                "coils" if table == "coil" else "discrete",
+                address,
+                count,
+                unit=unit,
+                device=device,
+                doing=doing,
+                stop=stop,
+                deadline_s=within_s,
+            )
+        else:
+            held = await wire.read_registers(
+                table, address, count, unit=unit, device=device, doing=doing, stop=stop, deadline_s=within_s
+            )
+        self._look_at_the_time()
+        self._heard_s = self._clock.mono_s()
+        return held
+
+    async def _put(
+        self,
+        table: Table,
+        address: int,
+        words: tuple[int, ...],
+        doing: str,
+        within_s: float | None,
+        *,
+        stop: bool = False,
+    ) -> None:
+        wire, unit, device = self._wire, self._unit, self._name
+        if table == "coil":
+            await wire.write_bit(
+                address, on=words[0] == 1, unit=unit, device=device, doing=doing, stop=stop, deadline_s=within_s
+            )
+        elif len(words) == 1:
+            await wire.write_register(
+                address, words[0], unit=unit, device=device, doing=doing, stop=stop, deadline_s=within_s
+            )
+        else:
+            await wire.write_registers(
+                address, words, unit=unit, device=device, doing=doing, stop=stop, deadline_s=within_s
+            )
+        self._look_at_the_time()
+        self._heard_s = self._clock.mono_s()
+
+    def _look_at_the_time(self) -> None:
+        """A silence as long as the armed watchdog means that it has run out."""
+        if self._clock.mono_s() - self._heard_s >= self._armed_s:
+            self._lapsed = True
+
+
+def _with(word: int, output: ListedPoint, *, on: bool) -> int:
+    """A register with this output's bit as it must be for ON or OFF, every other bit as it was."""
+    mask = 1 << (output.bit or 0)
+    return word | mask if on != output.invert else word & ~mask
+
+
+def with_profile(text: str, where: str) -> DriverModel:
+    """The model of a module that this page describes. Raises ConfigError with every fault of the page."""
+    page = parse(text, where)
+
+    def create(settings: DeviceSettings) -> Device:
+        return ModbusPoints(page, settings)
+
+    def spans(_rating: Mapping[str, float]) -> Mapping[str, Span]:
+        return _spans(page)
+
+    return replace(
+        MODEL,
+        points={name: point.kind for name, point in page.points.items()},
+        on_comm_loss=OnCommLoss.NONE if page.watchdog is None else OnCommLoss.DEVICE_WATCHDOG,
+        watchdog_max_s=None if page.watchdog is None else page.watchdog.max_s,
+        evidence=page.evidence,
+        spans=spans,
+        create=create,
+    )
+
+
+def _spans(page: PointList) -> dict[str, Span]:
+    """What every point of a quantity can show; several share the narrower range and the coarser step."""
+    found: dict[str, Span] = {}
+    for point in page.points.values():
+        if point.number is None or point.kind is PointKind.INPUT:
+            continue
+        quantity, span = QUANTITIES[point.kind], point.number.span()
+        other = found.get(quantity, span)
+        found[quantity] = Span(
+            max(span.low, other.low), min(span.high, other.high), max(span.resolution, other.resolution)
+        )
+    return found
+
+
+def _no_spans(_rating: Mapping[str, float]) -> Mapping[str, Span]:
+    return {}
+
+
+def _unlisted(settings: DeviceSettings) -> Device:
+    fix = 'add profile = "rig1-points", or a .toml file of yours, to its device in the bench file'
+    raise DeviceError(settings.name, "making its driver", "it has no point list", fix)
+
+
+MODEL = DriverModel(
+    name="modbus-points",
+    title="Any Modbus module of relays, contacts and measurements, by point list",
+    kind=DeviceKind.SWITCHES,
+    schemes=("modbus-tcp", "modbus-rtu"),
+    points={},
+    rating_keys=(),
+    min_poll_s=0.1,
+    on_comm_loss=OnCommLoss.NONE,
+    evidence="the point list is the bench's own; simulator only",
+    spans=_no_spans,
+    create=_unlisted,
+    with_profile=with_profile,
+)
