@@ -164,9 +164,10 @@ class Guard:
             check = armed.get(channel)
             if check is None or quality is not Quality.GOOD:
                 continue
-            if check.low <= value <= check.high:
-                check.good_s = mono_s
-            elif not math.isnan(value):
+            if math.isnan(value):
+                continue
+            check.good_s = mono_s
+            if not check.low <= value <= check.high:
                 self._trip_on(check, reading)
         if batch and (heard := self._heard.get(batch[0].channel)) is not None:
             heard.heard_s = batch[0].mono_s

@@ -302,8 +302,9 @@ def run_result(
             }
         ),
         criteria=[_criterion_row(row, (entered or {}).get(row.criterion.id)) for row in outcome.criteria],
-        results=_values(outcome.results),
+        results=_values(outcome.results, outcome.at_least),
         plant_truth=None if outcome.plant_truth is None else _values(outcome.plant_truth),
+        awaiting=list(outcome.awaiting),
         test_s=round(outcome.test_s, 6),
         wall_s=round(wall_s, 3),
         faults=[FaultRow.of(fault) for fault in outcome.faults],
@@ -329,8 +330,8 @@ def _criterion_row(row: CriterionResult, by: str | None) -> CriterionRow:
     )
 
 
-def _values(numbers: Mapping[str, float]) -> dict[str, Value]:
-    return {name: Value(value=value, unit=unit_of(name)) for name, value in numbers.items()}
+def _values(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset()) -> dict[str, Value]:
+    return {name: Value(value=value, unit=unit_of(name), at_least=name in at_least) for name, value in numbers.items()}
 
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (

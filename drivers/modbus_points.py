@@ -26,6 +26,8 @@ from drivers.wires import ModbusWire
 LONGEST_BITS = 256
 LONGEST_WORDS = 64
 TRIES = 2
+#: Modbus exceptions "illegal function" and "illegal data address".
+NOT_THERE = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +104,23 @@ class ModbusPoints:
     async def connect(self) -> Identity:
         """Read every used point, and every output, once; nothing is written.
 
-        Raises WireError, DeviceRefused (an address that the module does not have), WrongDevice (a serial number in the
-        bench file, which cannot be compared).
+        Raises WireError, DeviceRefused, and WrongDevice: an address or a function that the module does not have, or a
+        serial number in the bench file, which cannot be compared.
         """
         if self._serial is not None:
             raise WrongDevice(
                 self._name, "identifying it", "a point list tells no serial number", "take `serial` out of its device"
             )
-        await self.read()
-        for output in self._page.outputs:
-            await self._held(output, f"reading {output.name}")
+        try:
+            await self.read()
+            for output in self._page.outputs:
+                await self._held(output, f"reading {output.name}")
+        except DeviceRefused as refused:
+            if refused.code not in NOT_THERE:
+                raise
+            fix = "correct the point list, or the address of its device in the bench file"
+            error = f"it has not what its point list says ({refused.faults[0].error})"
+            raise WrongDevice(self._name, refused.doing, error, fix) from None
         return Identity("point list", self._page.title, "", "not told")
 
     async def read(self) -> tuple[Reading, ...]:

@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from drivers.capabilities import PointKind
 from drivers.errors import ConfigError, Fault
+from drivers.profile_page import LAST_ADDRESS, ORDERS, Page
 from drivers.registers import RANGE, WORDS, RegisterType, WordOrder, number_of, words_of
-from drivers.toml_text import KeyPath, line_of
+from drivers.toml_text import KeyPath
 from drivers.toml_text import parse as parse_toml
-from drivers.units import Dimension, UnitError, parse_as
 
 SCHEMA = "cellbench/rig-profile/1"
 #: What every rig tells; the rest of the names below it may tell.
@@ -68,8 +67,7 @@ POINT_KINDS = {
 }
 #: A link watchdog wants to see the host's heartbeat move; the host never lets more time pass between two of them.
 HEARTBEAT_MAX_S = 0.1
-_LAST = 0xFFFF
-_ORDERS = ("ABCD", "CDAB")
+TIMEOUT_MAX_S = 5.0
 _NUMBER_KEYS = ("address", "type", "scale", "word_order", "access")
 
 
@@ -175,24 +173,14 @@ def parse(text: str, where: str) -> RigProfile:
     return _Reader(document, lines, where).profile()
 
 
-T = TypeVar("T")
-
-
-@dataclass
-class _Reader:
+class _Reader(Page):
     """One reading of a page. Faults are collected; what is faulty is replaced until the end, where all are raised."""
-
-    document: dict[str, Any]
-    lines: Mapping[KeyPath, int]
-    where: str
-    faults: list[Fault] = field(default_factory=list)
-    order: WordOrder = "ABCD"
 
     def profile(self) -> RigProfile:
         tables = ("signals", "points", "parameters", "command", "ring")
         texts = ("name", "title", "evidence", "word_order", "heartbeat", "timeout")
         self.keys(self.document, ("schema", *texts, *tables), (), needed=(*texts, *tables))
-        self.order = self.choice(self.document, "word_order", _ORDERS, "ABCD", ())
+        self.order = self.choice(self.document, "word_order", ORDERS, "ABCD", ())
         signals = self.registers("signals", NEEDED_SIGNALS, OTHER_SIGNALS, ("invalid",))
         parameters = self.registers("parameters", NEEDED_PARAMETERS, OTHER_PARAMETERS, ("off",))
         for name in STOPS:
@@ -208,90 +196,19 @@ class _Reader:
             name=self.text("name"),
             title=self.text("title"),
             evidence=self.text("evidence"),
-            heartbeat_s=self.seconds("heartbeat", HEARTBEAT_MAX_S),
-            timeout_s=self.seconds("timeout", 5.0),
+            heartbeat_s=self.seconds(self.document, "heartbeat", (), HEARTBEAT_MAX_S, default=HEARTBEAT_MAX_S),
+            timeout_s=self.seconds(self.document, "timeout", (), TIMEOUT_MAX_S, default=TIMEOUT_MAX_S),
             signals=signals,
             points=points,
             parameters=parameters,
-            command=self.integer(command, "address", ("command",), high=_LAST - 3),
-            key=self.integer(command, "key", ("command",), high=_LAST),
+            command=self.integer(command, "address", ("command",), high=LAST_ADDRESS - 3),
+            key=self.integer(command, "key", ("command",), high=LAST_ADDRESS),
             codes=codes,
             ring=self.ring(signals),
         )
         self.overlaps(made)
-        if self.faults:
-            raise ConfigError(sorted(self.faults, key=_line_number))
+        self.raise_faults()
         return made
-
-    def fault(self, error: str, path: KeyPath, fix: str) -> None:
-        line = line_of(self.lines, path)
-        self.faults.append(Fault(error, self.where if line is None else f"{self.where}:{line}", fix))
-
-    def keys(
-        self, table: Mapping[str, Any], known: Iterable[str], path: KeyPath, *, needed: Iterable[str] = ()
-    ) -> None:
-        """Every key is known, and none that is needed is missing."""
-        known = tuple(known)
-        for key in table:
-            if key not in known:
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean `{close[0]}`? " if close else ""
-                self.fault(f"unknown key `{key}`", (*path, key), f"{hint}known here: {', '.join(known)}")
-        for key in needed:
-            if key not in table:
-                place = ".".join(str(part) for part in path)
-                self.fault(f"`{key}` is missing", path, f"add {key}" + (f" to [{place}]" if place else ""))
-
-    def table(self, parent: Mapping[str, Any], key: str, path: KeyPath) -> dict[str, Any]:
-        found = parent.get(key, {})
-        if not isinstance(found, dict):
-            self.fault(f"`{key}` is not a table", (*path, key), f"write [{'.'.join(map(str, (*path, key)))}]")
-            return {}
-        return found
-
-    def text(self, key: str) -> str:
-        found = self.document.get(key, "")
-        if not isinstance(found, str):
-            self.fault(f"`{key}` is not text", (key,), f'write {key} = "..."')
-            return ""
-        return found
-
-    def seconds(self, key: str, longest_s: float) -> float:
-        found = self.document.get(key)
-        if found is None:
-            return longest_s
-        try:
-            time_s = parse_as(str(found), Dimension.TIME)
-        except UnitError as error:
-            self.fault(f"`{key}`: {error}", (key,), f'write for example {key} = "80 ms"')
-            return longest_s
-        if not 0.0 < time_s <= longest_s:
-            self.fault(f"`{key}` is not above 0 and up to {longest_s:g} s", (key,), "shorten it")
-            return longest_s
-        return time_s
-
-    def integer(self, table: Mapping[str, Any], key: str, path: KeyPath, *, low: int = 0, high: int = _LAST) -> int:
-        found = table.get(key, low)
-        if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
-            self.fault(f"`{key}` = {found!r} is not a whole number from {low} to {high}", (*path, key), "correct it")
-            return low
-        return found
-
-    def number(self, table: Mapping[str, Any], key: str, path: KeyPath) -> float | None:
-        found = table.get(key)
-        if found is None:
-            return None
-        if not isinstance(found, (int, float)) or isinstance(found, bool) or not math.isfinite(found):
-            self.fault(f"`{key}` = {found!r} is not a number", (*path, key), "write a number")
-            return None
-        return found
-
-    def choice(self, table: Mapping[str, Any], key: str, known: Iterable[str], default: T, path: KeyPath) -> Any:
-        found = table.get(key, default)
-        if found not in tuple(known):
-            self.fault(f"`{key}` = {found!r} is none of {', '.join(known)}", (*path, key), "write one of them")
-            return default
-        return found
 
     def registers(
         self, table: str, needed: Iterable[str], other: Iterable[str], more_keys: tuple[str, ...]
@@ -322,9 +239,9 @@ class _Reader:
                 self.fault(f"`{key}` = {mark:g} does not fit into {kind}", (*path, key), "write it as the type reads")
         return Register(
             name=name,
-            address=self.integer(entry, "address", path, high=_LAST + 1 - WORDS[kind]),
+            address=self.integer(entry, "address", path, high=LAST_ADDRESS + 1 - WORDS[kind]),
             type=kind,
-            order=self.choice(entry, "word_order", _ORDERS, self.order, path),
+            order=self.choice(entry, "word_order", ORDERS, self.order, path),
             scale=1.0 if scale is None else scale,
             invalid=marks.get("invalid"),
             off=marks.get("off"),
@@ -350,10 +267,7 @@ class _Reader:
                 bit = self.integer(entry, "bit", path, high=15)
                 if register.type != "u16":
                     self.fault(f"a bit of {register.type}: bits are counted in u16", (*path, "bit"), 'type = "u16"')
-            invert = entry.get("invert", False)
-            if not isinstance(invert, bool):
-                self.fault(f"`invert` = {invert!r} is not true or false", (*path, "invert"), "write true or false")
-            made[name] = RigPoint(kind, register, bit, invert is True)
+            made[name] = RigPoint(kind, register, bit, self.truth(entry, "invert", path))
         return made
 
     def codes(self, table: Mapping[str, Any]) -> dict[str, int]:
@@ -392,7 +306,7 @@ class _Reader:
                 (*path, "max_registers"),
                 "raise it",
             )
-        if first_row + capacity * at > _LAST + 1:
+        if first_row + capacity * at > LAST_ADDRESS + 1:
             self.fault("the last row lies beyond register 65535", (*path, "capacity"), "lower it")
         index, held = self.integer(table, "write_index", path), self.integer(table, "rows_held", path)
         return Ring(index, held, first_row, capacity, tuple(made), longest)
@@ -424,8 +338,3 @@ class _Reader:
                 first = bits.setdefault((point.register.address, point.bit), name)
                 if first != name:
                     self.fault(f"`{name}` is the same bit as `{first}`", ("points", name, "bit"), "correct one of them")
-
-
-def _line_number(fault: Fault) -> int:
-    line = fault.where.rpartition(":")[2]
-    return int(line) if line.isdigit() else 0

@@ -61,6 +61,7 @@ class _Checker(ValueChecker):
         at_end = {f"watch.{watch.name}" for watch in sequence.watch} | set(RUN) | answers
         super().__init__(unsure=set(unsure) - taken, later=later, at_end=at_end)
         self._sequence = sequence
+        self._whole = not unsure
         self._library = library
         self._inside = inside
         self._ids: set[str] = set()
@@ -80,7 +81,7 @@ class _Checker(ValueChecker):
         self._results(sequence)
         for index, criterion in enumerate(sequence.criteria):
             self._criterion(criterion, ("criteria", index))
-        self.findings += check_order(sequence, self._callee)
+        self.findings += check_order(sequence, self._callee, whole=self._whole)
 
     # -- the parts of a sequence -------------------------------------------------------------------------------
 

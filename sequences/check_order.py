@@ -24,8 +24,11 @@ _AFTERWARDS = (
 )
 
 
-def check_order(sequence: Sequence, callee: Callable[[Call], Sequence | None]) -> list[Finding]:
-    """Every slip in phases, class and order. ``callee`` gives a called sequence, or None where it cannot be had."""
+def check_order(sequence: Sequence, callee: Callable[[Call], Sequence | None], *, whole: bool) -> list[Finding]:
+    """Every slip in phases, class and order. ``callee`` gives a called sequence, or None where it cannot be had.
+
+    What is missing after a stimulus is told only of a file that could be read as a ``whole``, its phases right.
+    """
     steps = list(_in_order(sequence, callee))
     findings = [finding for path, step in steps for finding in _in_its_phase(path, step)]
     stimuli = [at for at, (_, step) in enumerate(steps) if step.phase is Phase.STIMULUS]
@@ -36,7 +39,8 @@ def check_order(sequence: Sequence, callee: Callable[[Call], Sequence | None]) -
         error = f"{first.kind} is a stimulus, and this sequence is not of class abuse"
         findings.append(Finding(path, error, "write class: abuse, if that is what is meant", key=True))
         return findings
-    findings += _afterwards([step.kind for _, step in steps], stimuli[-1], [path for path, _ in steps])
+    if whole and not findings:
+        findings += _afterwards([step.kind for _, step in steps], stimuli[-1], [path for path, _ in steps])
     return findings
 
 

@@ -326,3 +326,20 @@ def test_a_sensor_that_burns_off_is_the_samples_doing_and_a_silent_device_the_be
         await asyncio.gather(timer, return_exceptions=True)
 
     in_virtual_time(scene())
+
+
+def test_a_detector_that_goes_on_speaking_is_not_silent() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        timer = asyncio.ensure_future(watch.guard.run())
+        for _ in range(10):
+            watch.say_all_is_well()
+            watch.say(SMOKE, 0.0)
+            await asyncio.sleep(1.0)
+        assert watch.guard.cause is None
+        assert watch.events.kinds == ["sample_event"]
+        watch.guard.close()
+        timer.cancel()
+        await asyncio.gather(timer, return_exceptions=True)
+
+    in_virtual_time(scene())

@@ -46,7 +46,7 @@ def test_a_run_says_what_it_promised() -> None:
     } <= said.keys()  # fmt: skip
     assert set(said["ended_by"]) == {"phase", "kind", "rule", "device", "value", "limit"}
     assert {"id", "kind", "clause", "verdict", "value", "unit", "limit", "grade"} <= said["criteria"][0].keys()
-    assert said["results"]["capacity_ah"] == {"value": 57.0, "unit": "Ah"}
+    assert said["results"]["capacity_ah"] == {"value": 57.0, "unit": "Ah", "at_least": False}
     assert RunResult.model_validate_json(json.dumps(said)) == result()
 
 

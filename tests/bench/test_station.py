@@ -18,7 +18,7 @@ async def test_every_used_device_is_made_in_bench_order_and_a_line_is_shared() -
     assert list(station.devices) == ["psb", "io1", "ch1", "th1", "v1"]
     assert len(station.wires) == 4  # th1 and v1 hang on one line
     assert station.cycler.name == "psb"
-    assert station.switches.name == "io1"
+    assert [module.name for module in station.modules] == ["io1"]
     assert station.chamber is not None
     assert station.chamber.name == "ch1"
     await station.close()

@@ -16,7 +16,6 @@ from drivers.capabilities import DeviceKind, DeviceSettings, DriverModel, PointK
 from drivers.clock import Clock
 from drivers.models import driver_model, model_names
 from drivers.profiles import builtin
-from drivers.profiles import builtin
 from drivers.wires import Flight
 from drivers.wires.opening import make_wire
 from simulators.models import simulator_model
@@ -30,8 +29,22 @@ START_UTC_S = 1_767_600_000.0
 CELL = CellSpec(preset="nmc-25ah", mass_kg=0.45, thickness_mm=15.0, start_soc=0.5)
 RATING = {"voltage_v": 60.0, "current_a": 170.0, "power_w": 5000.0, "high_c": 150.0, "low_c": -40.0}
 RATING |= {"stroke_mm": 300.0, "speed_mm_s": 50.0, "force_n": 150e3}
+#: A point list with the points that the tests know, beside one another as a maker would put them.
+POINT_LIST = """
+schema = "cellbench/point-list/1"
+name = "contract"
+title = "Four relays and five contacts"
+evidence = "an example"
+[watchdog]
+timeout = { address = 100, type = "u16", scale = 0.1 }
+max = "25 s"
+[points]
+""" + "".join(
+    [f'do{at} = {{ kind = "output", table = "coil", address = {at}, safe = false }}\n' for at in range(4)]
+    + [f'di{at} = {{ kind = "input", table = "discrete", address = {16 + at} }}\n' for at in range(5)]
+)
 #: The page that stands for all of a model that reads a register profile.
-PROFILES = {"penetration-rig": "reference", "modbus-points": "rig1-points"}
+PROFILES: Mapping[str, str] = {"penetration-rig": builtin("reference"), "modbus-points": POINT_LIST}
 #: What is wired to the points of a device, by the kind of point.
 WIRED: Mapping[PointKind, Mapping[str, Signal]] = {
     PointKind.TEMPERATURE: {
@@ -51,22 +64,6 @@ WIRED: Mapping[PointKind, Mapping[str, Signal]] = {
         "door_closed": Signal("door_closed", "box"),
     },
 }
-#: A point list with the points that the tests know, beside one another as a maker would put them.
-POINT_LIST = """
-schema = "cellbench/point-list/1"
-name = "contract"
-title = "Four relays and five contacts"
-evidence = "an example"
-[watchdog]
-timeout = { address = 100, type = "u16", scale = 0.1 }
-max = "25 s"
-[points]
-""" + "".join(
-    [f'do{at} = {{ kind = "output", table = "coil", address = {at}, safe = false }}\n' for at in range(4)]
-    + [f'di{at} = {{ kind = "input", table = "discrete", address = {16 + at} }}\n' for at in range(5)]
-)
-#: What describes the registers of a model that has none of its own.
-PROFILES: Mapping[str, str] = {"modbus-points": POINT_LIST, "penetration-rig": builtin("reference")}
 #: What the tests arm a cycler with and set it to. The cell holds 25 Ah and stands at about 3.7 V.
 WATCHDOG_S = 4.0
 LIMITS = TerminalLimits(over_voltage_v=4.3, over_current_a=30.0, watchdog_s=WATCHDOG_S)
@@ -80,7 +77,7 @@ def equipped(name: str) -> DriverModel:
     model = driver_model(name)
     if model.with_profile is None:
         return model
-    return model.with_profile(builtin(PROFILES[name]), f"{PROFILES[name]}.toml")
+    return model.with_profile(PROFILES[name], f"{name}.toml")
 
 
 @dataclass(frozen=True)
@@ -96,12 +93,6 @@ class Case:
     @property
     def kind(self) -> DeviceKind:
         return driver_model(self.model).kind
-
-
-def made_model(name: str) -> DriverModel:
-    """A registered model, with the points of its profile if it needs one."""
-    model = driver_model(name)
-    return model if model.with_profile is None else model.with_profile(PROFILES[name], f"{name}.toml")
 
 
 def cases(*kinds: DeviceKind) -> list[Case]:
@@ -130,16 +121,12 @@ def device_spec(case: Case, **changes: Any) -> DeviceSpec:
         points=points,
         place="box",
         channel="1",
-        profile=_profile(case.model),
+        profile=PROFILES.get(case.model),
         profile_where=case.model,
     )
     if "model" in changes:
-        changes.setdefault("profile", _profile(changes["model"]))
+        changes.setdefault("profile", PROFILES.get(changes["model"]))
     return replace(spec, **changes)
-
-
-def _profile(model: str) -> str | None:
-    return builtin(PROFILES[model]) if model in PROFILES else None
 
 
 class Stand:

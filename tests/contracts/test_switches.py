@@ -9,7 +9,7 @@ import pytest
 from drivers import DeviceRefused, WireError
 from drivers.capabilities import DeviceKind
 from simulators.faults import no_reply
-from tests.contracts.stands import NAME, WATCHDOG_S, Stand, made_model, on_every
+from tests.contracts.stands import NAME, WATCHDOG_S, Stand, equipped, on_every
 
 SWITCHES = DeviceKind.SWITCHES
 
@@ -94,7 +94,7 @@ async def test_after_the_watchdog_nothing_closes_until_it_is_armed_again(stand: 
 @on_every(SWITCHES)
 async def test_watchdog_times_out_of_range_are_refused(stand: Stand) -> None:
     await stand.device.connect()
-    maximum_s = made_model(stand.case.model).watchdog_max_s
+    maximum_s = equipped(stand.case.model).watchdog_max_s
     assert maximum_s is not None
     for seconds in (0.0, -1.0, maximum_s + 0.2):
         with pytest.raises(ValueError, match="watchdog"):

@@ -13,7 +13,16 @@ from drivers import ConfigError
 from sequences.catalogue import _registered
 from tests.sequences.texts import SMALL
 
-OWN = ("gbt31486-2015/room-capacity", "gbt31486-2024/room-capacity")
+OWN = (
+    "gb38031-2025/crush",
+    "gb38031-2025/external-short",
+    "gb38031-2025/heating",
+    "gb38031-2025/needle-trigger",
+    "gb38031-2025/overcharge",
+    "gbt31485-2015/nail-penetration",
+    "gbt31486-2015/room-capacity",
+    "gbt31486-2024/room-capacity",
+)
 
 
 def fault_of(wanted: str | Path, distributions: tuple[str, ...] = ()) -> tuple[str, str, str]:
@@ -27,7 +36,10 @@ def test_the_library_lists_itself() -> None:
     assert sequences.ids() == OWN
     entries = sequences.catalogue()
     assert tuple(entry.id for entry in entries) == OWN
-    assert all(entry.standard is not None and entry.standard.source == "GB/T 31486" for entry in entries)
+    assert all(
+        entry.standard is not None and entry.standard.source in ("GB/T 31486", "GB/T 31485", "GB 38031")
+        for entry in entries
+    )
 
 
 @pytest.mark.parametrize("wanted", OWN)

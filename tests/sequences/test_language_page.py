@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,16 @@ import pytest
 import sequences
 from drivers import BASE, UNITS, Dimension
 from sequences.language import STEP_KINDS
-from sequences.names import CELL, LIVE, RUN
+from sequences.names import CELL, LIVE, RUN, STROKE, TRANSFER
+from tests.sequences.texts import ABUSE, JUDGE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sequence-language.md").read_text()
 
+YAML = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+
 
 def test_the_worked_example_loads_and_judges() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    text = YAML[0]
     sequence = sequences.parse(text, "docs/sequence-language.md")
     values: dict[str, float | tuple[float, ...]] = {
         "cell.rated_capacity": 60.0,
@@ -35,11 +39,20 @@ def test_the_worked_example_loads_and_judges() -> None:
     assert humidity.verdict is sequences.Verdict.PASS
 
 
+def test_the_pieces_of_an_abuse_test_load() -> None:
+    question, watch = YAML[1:]
+    text = ABUSE.replace(JUDGE, textwrap.indent(question, "  ")) + "watch:\n" + textwrap.indent(watch, "  ")
+    sequence = sequences.parse(text, "docs/sequence-language.md")
+    (runaway,) = sequence.watch
+    assert runaway.when is not None
+    assert runaway.during == ("needle", "observation")
+
+
 def test_every_name_unit_and_step_is_on_the_page() -> None:
     words = set(re.findall(r"[\w./%]+", PAGE))
     assert set(CELL) <= words
     assert set(LIVE) <= words
-    assert set(RUN) <= words
+    assert set(RUN) | set(STROKE) | set(TRANSFER) <= words
     assert set(UNITS) <= words
     steps = set(re.findall(r"^\| `([a-z_]+)`", PAGE, flags=re.MULTILINE)) | {"discharge"}
     assert set(STEP_KINDS) <= steps

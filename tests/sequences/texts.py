@@ -48,6 +48,53 @@ criteria:
     source: {standard: lab, edition: "1", grade: ours}
 """
 
+JUDGE = """\
+  - judge:
+      phase: observation
+      questions:
+        - name: fire
+          text: {en: Fire?, zh: 起火？}
+          definition: {en: Burning for longer than 1 s., zh: 持续燃烧大于 1 s。}
+          source: {standard: lab, edition: "1", grade: ours}
+          detectors: [flame]
+"""
+
+#: An abuse test in which everything is where it belongs.
+ABUSE = (
+    """\
+schema: cellbench/sequence/1
+id: lab/needle
+title: {en: Needle, zh: 针刺}
+summary: {en: Needle., zh: 针刺。}
+class: abuse
+log: {every: 1 s}
+steps:
+  - transfer:
+      id: carried
+      to: rig
+      ocv_within: 10 mV
+      charge_age: 24 h
+      results: {ocv_before: voltage, age: transfer.charge_age}
+  - penetrate:
+      id: needle
+      phase: stimulus
+      speed: 1 mm/s
+      depth: 90 % * cell.thickness
+      force: 20 kN
+      end: {all: [temperature >= 60 degC, temperature_rate >= 1 K/s for 3 s]}
+      timeout: 10 min
+      results: {speed: stroke.speed, deep: stroke.depth}
+  - observe: {id: observation, phase: observation, duration: 1 h, until: 60 degC, rate: 1 K/min, at_most: 6 h}
+"""
+    + JUDGE
+    + """\
+  - quarantine: {phase: observation}
+results:
+  fire: judgement.fire
+  speed_mm_s: result.speed
+"""
+)
+
 
 def changed(old: str, new: str) -> str:
     """The small sequence with one piece of text replaced; it must be there once."""

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -347,3 +348,10 @@ def test_points_that_a_module_does_not_have_are_refused() -> None:
             M7002(switches(points=points), bench.plant, 1, bench.loop)
 
     on_bench(check)
+
+
+@pytest.mark.parametrize("data_format", [ENGINEERING, HEX])
+def test_a_burnt_thermocouple_reads_like_an_open_one(data_format: int) -> None:
+    """A plant that has lost a sensor says NaN; the module's open code is 7FFF in either format."""
+    kind_k = THERMOCOUPLE_RANGES[0x0F]
+    assert kind_k.word(nan, data_format) == kind_k.word(inf, data_format) == 0x7FFF
