@@ -21,8 +21,9 @@ class Poller:
     """One device's readings, on a grid of its own: instants ``index * 10 ms + n * period``.
 
     The period is ``energised`` while anything on the bench is energised, ``stimulus`` in stimulus and observation, else
-    ``rest``; of a rig, ``moving`` while it is armed or moves. A change takes effect at once, not after the period under
-    way. A read that outlasts its period costs the instants it covered, never a
+    ``rest``; of a rig, ``moving`` while it is armed or moves. A device that is not ``near``, because nothing of the place
+    where the sample is hangs on it, is read at its ``rest`` period. A change takes effect at once, not after the period
+    under way. A read that outlasts its period costs the instants it covered, never a
     second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
     next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.
@@ -40,6 +41,7 @@ class Poller:
     ) -> None:
         self.device = device
         self.lost: DeviceError | None = None
+        self.near = True
         self._phase_s = index * PHASE_STEP_S
         self._poll = poll
         self._energy = energy
@@ -54,6 +56,8 @@ class Poller:
         poll, energy = self._poll, self._energy
         if energy.moving and poll.moving_s is not None:
             return poll.moving_s
+        if not self.near:
+            return poll.rest_s
         if energy.watchful and poll.stimulus_s is not None:
             return poll.stimulus_s
         return poll.energised_s if energy.energised else poll.rest_s

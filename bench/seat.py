@@ -83,12 +83,17 @@ class Seat:
             self.hold_to(phase)
 
     def hold_to(self, phase: Phase) -> None:
-        """The guard's limits become those of this place and phase; the terminal's count only while connected."""
+        """The guard's limits become those of this place and phase, and the devices that feed them are read closely; the
+        terminal's limits count only while connected."""
         self._phase = phase
         channel = self.channel
         own = GuardLimit("contactor closed", channel.contactor_feedback, 0.5, None, "device", hard=True)
         limits = (*self._plan.limits_in(channel.place, phase), own)
         off = () if self.connected else (channel.voltage, channel.current, channel.contactor_feedback)
+        near = {self._cycler.name, *(limit.channel.split(".", 1)[0] for limit in limits)}
+        for poller in self._pollers:
+            poller.near = poller.device.name in near
+            poller.hurry()
         self._guard.hold_to(limits, without=off)
 
     def hold_to_nothing(self) -> None:
