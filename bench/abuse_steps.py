@@ -71,7 +71,7 @@ def ends_of(run: StepRun, step: AbuseStep) -> str:
         case Heat():
             return f"at {worth(step.temperature):g} degC{or_when}"
         case Observe():
-            return f"{worth(step.duration) / 3600:.3g} h after contact and below {worth(step.until):g} degC"
+            return f"{worth(step.duration) / 3600:.3g} h and below {worth(step.until):g} degC"
         case Judge():
             return f"when {len(step.questions)} questions are answered"
         case Retract():

@@ -14,6 +14,9 @@ from bench.notebook import Notebook
 from bench.stream import Batch, Stage, Stream
 from drivers.reading import Quality
 
+#: What begins a nail test: its observation is reported from there.
+NAIL = "contact of the nail"
+
 #: A point that was blind within this time of the peak may have missed a higher one.
 NEAR_PEAK_S = 10.0
 
@@ -56,6 +59,7 @@ class Aftermath:
     ) -> None:
         self.begun_s: float | None = None
         self.ended_s: float | None = None
+        self.counted_s: float | None = None
         self.what = ""
         self.peak = Peak()
         self.spoke: set[str] = set()
@@ -92,6 +96,15 @@ class Aftermath:
         if self.begun_s is not None:
             self.begun_s = mono_s
 
+    def count_from_now(self) -> None:
+        """The stimulus is over: the observation's time counts from here. Only the first call counts."""
+        if self.counted_s is None:
+            self.counted_s = asyncio.get_running_loop().time()
+
+    def observed_s(self) -> float:
+        """Since the stimulus was over; 0.0 before."""
+        return 0.0 if self.counted_s is None else asyncio.get_running_loop().time() - self.counted_s
+
     def elapsed_s(self) -> float:
         """Since contact; 0.0 before."""
         return 0.0 if self.begun_s is None else asyncio.get_running_loop().time() - self.begun_s
@@ -123,7 +136,10 @@ class Aftermath:
             return
         ended_s = self.ended_s if self.ended_s is not None else asyncio.get_running_loop().time()
         put = self._notebook.put
-        put("run.observed", ended_s - self.begun_s)
+        if self.what == NAIL:
+            put("run.observed", ended_s - self.begun_s)
+        elif self.counted_s is not None:
+            put("run.observed", ended_s - self.counted_s)
         silent_s = max((ended_s - point.heard_s for point in self._points.values()), default=0.0)
         put("run.longest_observation_interval", max(self.longest_interval_s, silent_s))
         if self.peak.sensor and not self.blind:

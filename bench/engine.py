@@ -247,9 +247,9 @@ class _Run:
         if stroke is not None and stroke.pending and not self._aftermath.begun:
             try:
                 touched = (await stroke.rig.status()).contact_mm is not None
-                what = "contact"
+                what = stroke.touch
             except DeviceError:
-                touched, what = True, "the rig was lost while it moved: contact is not excluded"
+                touched, what = True, f"{stroke.touch} is not excluded: the rig was lost while it moved"
             if touched:
                 stroke.tool_in = True
                 self._aftermath.begin(what, device=stroke.rig.name)
@@ -258,6 +258,7 @@ class _Run:
     async def _observe_on(self, cause: Cause, work: asyncio.Task[None]) -> Cause:
         """Keep recording and observing to the end that the sequence asks for. Gives the cause that then counts: a
         sample event gives way to what came after it from the bench or a person."""
+        self._seat.taken_away()
         self._note("observing_on", cause=cause.kind, rule=cause.rule, device=cause.device)
         self._observer(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
         await self._safe.begin("the stimulus was reached")

@@ -182,6 +182,8 @@ class Guard:
                 return
 
     def _found(self, limit: GuardLimit, reading: Reading, bound: float) -> None:
+        if limit.subject == "device" and self.cause is not None:
+            return  # the safe state opened the contactor
         device = reading.channel.split(".", 1)[0]
         if self.stimulated and limit.subject in _SAMPLES:
             cause = Cause(EndKind.SAMPLE_EVENT, limit.rule, device, reading.value, bound)

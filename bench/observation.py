@@ -32,16 +32,17 @@ async def observe(run: StepRun, step: Observe) -> None:
     means, aftermath = run.means, run.means.aftermath
     means.event("observation_begun")
     await means.end_heat()
+    aftermath.count_from_now()
     duration_s, longest_s = means.worth(step.duration), means.worth(step.at_most)
-    run.begin(max(0.0, longest_s - aftermath.elapsed_s()))
-    run.planned_s = max(0.0, duration_s - aftermath.elapsed_s())
-    cool = _Cool(means.notebook.live, aftermath.elapsed_s, duration_s, means.worth(step.until), means.worth(step.rate))
+    run.begin(max(0.0, longest_s - aftermath.observed_s()))
+    run.planned_s = max(0.0, duration_s - aftermath.observed_s())
+    cool = _Cool(means.notebook.live, aftermath.observed_s, duration_s, means.worth(step.until), means.worth(step.rate))
     reason = await wait_for_end(means.stream, cool, until_s=run.ends_s)
     run.reason = reason or f"still warm after {longest_s / 3600:.3g} h"
     aftermath.end()
     aftermath.tell()
     means.notebook.live.end(_now_s())
-    means.event("observation_ended", observed_s=round(aftermath.elapsed_s(), 3), why=run.reason)
+    means.event("observation_ended", observed_s=round(aftermath.observed_s(), 3), why=run.reason)
     peak = aftermath.peak
     if peak.sensor:
         means.event(
@@ -163,7 +164,7 @@ class _Cool:
         return f"observed {self._elapsed_s() / 60:.0f} min, hottest point {hottest_c:.1f} degC"
 
     def text(self) -> str:
-        return f"after {self._duration_s / 3600:.3g} h from contact and below {self._until_c:g} degC"
+        return f"after {self._duration_s / 3600:.3g} h and below {self._until_c:g} degC"
 
 
 def _plain(value: float | tuple[float, ...]) -> float | None:

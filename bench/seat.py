@@ -96,6 +96,11 @@ class Seat:
             poller.hurry()
         self._guard.hold_to(limits, without=off)
 
+    def taken_away(self) -> None:
+        """The safe state has disconnected the sample: the terminal says nothing of it any more."""
+        self.connected = False
+        self.hold_to(self._phase)
+
     def hold_to_nothing(self) -> None:
         """The sample is being carried: nothing that is read belongs to it. Silence of a device still counts."""
         self._guard.hold_to(())

@@ -140,6 +140,9 @@ async def heat(run: StepRun, step: Heat) -> None:
         feed.cancel()
         waiting.cancel()
         await asyncio.gather(feed, waiting, return_exceptions=True)
+    if step.by == "chamber" and reason is not None:  # the last rung of the ramp may not have been the target
+        means.event("setpoint", device=means.needed_chamber().name, temperature_c=target_c)
+        await means.needed_chamber().run_at(target_c)
     means.notebook.live.end(_now_s())
     if reason is None:
         raise run.timed_out("the sample's place" if means.chamber is None else means.chamber.name, limit_s)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.aftermath import Aftermath
+from bench.aftermath import NAIL, Aftermath
 from bench.answers import Answers, Permission
 from bench.cause import NotConfirmedError
 from bench.energy import Energy
@@ -72,6 +72,11 @@ class StrokeRun:
     @property
     def state_channel(self) -> str:
         return f"{self.rig.name}.nail.state"
+
+    @property
+    def touch(self) -> str:
+        """What the aftermath of this stroke begins with."""
+        return NAIL if self._stroke is not None and self._stroke.tool == "nail" else "contact"
 
     async def run(self, stroke: Stroke, end: Judge | None, *, timeout_s: float) -> str:
         """Do the stroke and give why it ended. The sample is isolated. Raises DeviceError, StepTimeoutError, or
@@ -154,7 +159,7 @@ class StrokeRun:
             self.tool_in = True
             reading = self.stream.latest.get(self.seat.channel.cell_voltage)
             volts = reading.value if reading is not None and reading.quality is Quality.GOOD else None
-            self.aftermath.begin("contact", device=self.rig.name, voltage_v=volts)
+            self.aftermath.begin(self.touch, device=self.rig.name, voltage_v=volts)
 
     def _keep(self, burst: Burst) -> None:
         parts = max(1, math.ceil(len(burst.rows) / ROWS_A_RECORD))

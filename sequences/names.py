@@ -52,8 +52,9 @@ RUN: dict[str, Dimension] = {
     "run.longest_log_interval": Dimension.TIME,
     "run.calibration_margin": Dimension.TIME,
     "run.sample_mass": Dimension.MASS,
-    # From the first contact, ampere or heat of the stimulus on; without one they have no value.
+    # Since the stimulus was over, of a nail since its contact; without a stimulus there is no value.
     "run.observed": Dimension.TIME,
+    # From the first contact, ampere or heat of the stimulus on.
     "run.peak_temperature": Dimension.TEMPERATURE,
     "run.stimulus_to_peak": Dimension.TIME,
     # The longest time between two stored rows of the surface points, from the stimulus to the end of the observation.

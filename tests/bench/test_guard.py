@@ -343,3 +343,18 @@ def test_a_detector_that_goes_on_speaking_is_not_silent() -> None:
         await asyncio.gather(timer, return_exceptions=True)
 
     in_virtual_time(scene())
+
+
+def test_after_a_trip_the_open_contactor_is_no_event() -> None:
+    async def scene() -> None:
+        watch = Abuse()
+        closed = GuardLimit("contactor closed", V, 0.5, None, "device", hard=True)
+        watch.guard.hold_to((BURNT, GAS, closed))
+        watch.energy.begin("heat")
+        watch.say(SMOKE, 0.0)
+        watch.say(V, 0.0)
+        assert watch.guard.cause is not None
+        assert watch.guard.cause.kind is EndKind.SAMPLE_EVENT
+        assert watch.guard.later is None
+
+    in_virtual_time(scene())
