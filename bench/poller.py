@@ -21,9 +21,9 @@ class Poller:
     """One device's readings, on a grid of its own: instants ``index * 10 ms + n * period``.
 
     The period is ``energised`` while anything on the bench is energised, ``stimulus`` in stimulus and observation, else
-    ``rest``; of a rig, ``moving`` while it is armed or moves. A device that is not ``near``, because nothing of the place
-    where the sample is hangs on it, is read at its ``rest`` period. A change takes effect at once, not after the period
-    under way. A read that outlasts its period costs the instants it covered, never a
+    ``rest``; of a rig, ``moving`` while it is armed or moves. A device that is not ``near``, because nothing of the
+    place where the sample is hangs on it, is read at its ``rest`` period. A change takes effect at once, not after the
+    period under way. A read that outlasts its period costs the instants it covered, never a
     second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
     next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.

@@ -335,8 +335,8 @@ class Heat(StepBase):
 
 class Observe(StepBase):
     """Watch with nothing energised. Lasts ``duration``, counted from the end of the stimulus (or the trip that broke it
-    off), and on until the hottest surface point is at or below ``until`` and has moved by less than ``rate`` a minute; at most
-    ``at_most``. No trip skips it and nobody shortens it.
+    off), and on until the hottest surface point is at or below ``until`` and has moved by less than ``rate`` a minute;
+    at most ``at_most``. No trip skips it and nobody shortens it.
     """
 
     kind: Literal["observe"] = "observe"

@@ -115,6 +115,9 @@ class World:
             self.charged_ah, self.discharged_ah, self.charged_wh, self.discharged_wh, max(self.surface_c)
         )
 
+    def seen(self, _channel: str, /) -> dict[str, bool]:
+        return {}
+
 
 class SmallDevice:
     """The part that all of them share. ``fail`` raises on everything, ``hang`` never answers."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import run
-from bench.data_folder import DataFolder
-from bench.results import EndedByRow
-from bench.run import prepare
 from bench.samples import Sample, SampleState, SampleStore, check_sample_id, write_atomically
 from drivers import ConfigError, RecordError
-from tests.bench.synthetic_run import result
 from tests.bench.together import together
-from tests.scenarios.runs import order
 
 
 def cell(sample_id: str = "C25-0007", **more: object) -> Sample:
@@ -169,29 +162,3 @@ def test_two_processes_that_note_runs_lose_none(tmp_path: Path) -> None:
     )
     together(code, [(str(tmp_path), str(who)) for who in range(2)])
     assert len(SampleStore(tmp_path).show("C25-0007").runs) == 200
-
-
-@pytest.mark.parametrize(
-    ("kind", "state", "capacity_ah"),
-    [("completed", "conditioned", 57.0), ("person", "received", None), ("device", "received", None)],
-)
-def test_only_a_run_that_came_to_its_own_end_conditions_its_sample(
-    tmp_path: Path, kind: str, state: str, capacity_ah: float | None
-) -> None:
-    data = DataFolder(tmp_path)
-    weighed = data.samples.add(cell("S-1", type="nmc-21700", mass_kg=0.069))
-    asked = order(tmp_path)
-    prepared = replace(prepare(asked, {}), mode="live", sample=weighed, data=data)
-    data.samples.add_run("S-1", "0006-meanwhile")  # by another process, after this one had read the record
-    ended = EndedByRow.model_validate({"phase": "conditioning", "kind": kind})
-    run._keep_sample(prepared, result(ended_by=ended))
-    kept = data.samples.show("S-1")
-    assert kept.runs == ("0006-meanwhile", "0007-room-capacity")
-    assert (kept.state.value, kept.actual_capacity_ah) == (state, capacity_ah)
-
-
-def test_a_simulated_run_teaches_its_sample_nothing(tmp_path: Path) -> None:
-    data = DataFolder(tmp_path)
-    weighed = data.samples.add(cell("S-1", type="nmc-21700", mass_kg=0.069))
-    run._keep_sample(replace(prepare(order(tmp_path), {}), sample=weighed, data=data), result())
-    assert data.samples.show("S-1") == weighed
