@@ -1,8 +1,8 @@
 """Each abuse test of the library with a sample that passes it and one that fails it.
 
 What to expect comes from the sample, not from the sequence: 1000 times a weight, 1.1 times a voltage, a short that
-never heats a blade, gas that was told to burn. A run takes half a minute, so a third of them is drawn by the seed that is
-printed, unless CELLBENCH_ALL is set, which ``scripts/soak`` does.
+never heats a blade, gas that was told to burn. A run takes half a minute, so a quarter of them is drawn by a
+seed that is printed, unless CELLBENCH_ALL is set, which ``scripts/soak`` does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _burns(result: RunResult) -> bool:
 
 
 SAMPLES = (
-    # 155 mohm into 3.3 V are 70 W on 0.2 m2: some 10 K, a tenth of what 10 mohm would do
+    # 3.3 V into 155 mohm are 70 W, on 0.2 m2 at 10 W/m2K 35 K at most
     Sample(
         "gbt31485-2015/nail-penetration", "lfp-blade", "pass", holds=lambda r: value(r, "peak_temperature_c") < 60.0
     ),
@@ -80,7 +80,7 @@ SAMPLES = (
 def _drawn() -> list[Sample]:
     if os.environ.get("CELLBENCH_ALL"):
         return list(SAMPLES)
-    return random.Random(SEED).sample(SAMPLES, k=len(SAMPLES) // 3)
+    return random.Random(SEED).sample(SAMPLES, k=len(SAMPLES) // 4)
 
 
 @pytest.mark.parametrize("sample", _drawn(), ids=str)
