@@ -203,11 +203,12 @@ class AnswersInTurn:
 
 
 class HeardAnswers:
-    """Another's answers, passed on; ``heard`` is which entries had one, and from whom."""
+    """Another's answers, passed on; ``heard`` is which entries had one, ``judged`` which questions, and from whom."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self.heard: dict[str, str] = {}
+        self.judged: dict[str, str] = {}
 
     @property
     def by(self) -> str:
@@ -227,7 +228,10 @@ class HeardAnswers:
         return await self._answers.permit(permission)
 
     async def judge(self, question: Question, shown: Sequence[str]) -> Judged | None:
-        return await self._answers.judge(question, shown)
+        judged = await self._answers.judge(question, shown)
+        if judged is not None:
+            self.judged[question.name] = judged.by
+        return judged
 
 
 def same_name(name: str) -> str:

@@ -40,7 +40,7 @@ def columns(record: Record) -> dict[str, Column]:
         "Unix Time / s": rows.columns.get("utc_s", []),
         "Step Count / 1": rows.steps,
     }
-    table.update({label: rows.role(role) for role, label in LABELS.items() if role in rows.roles})
+    table.update({label: rows.role(role) for role, label in LABELS.items() if role in rows.known_roles})
     charged_ah, discharged_ah = moved(mono_s, current_a)
     power_w = [None if v is None or i is None else v * i for v, i in zip(voltage_v, current_a, strict=True)]
     charged_wh, discharged_wh = moved(mono_s, power_w)
@@ -128,6 +128,10 @@ def metadata(record: Record) -> dict[str, object]:
         "sequence": header.get("sequence"),
         "test_time_zero_utc": datetime.fromtimestamp(record.start_utc_s, UTC).isoformat(),
         "channels": dict(record.rows.roles),
+        "carried": [
+            {"test_time_s": round(from_s - record.start_s, 6), "channels": dict(roles)}
+            for from_s, roles in record.rows.moves
+        ],
         "steps": [
             {"step_count": it.data.get("step"), "path": it.data.get("path"), "kind": it.data.get("step_kind")}
             for it in record.of("step_started")

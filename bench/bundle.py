@@ -1,7 +1,8 @@
 """What a run's folder becomes: inputs put in at the start, then the seal.
 
-Order of sealing: logs closed, Parquet and BDF made, report written, ``SHA256SUMS`` (every file but itself and the
-manifest), then ``manifest.json`` last, by rename. A folder with a manifest is closed and never written again.
+Order of sealing: logs closed, Parquet, BDF and the tables of the strokes made, report written, ``SHA256SUMS`` (every
+file but itself and the manifest), then ``manifest.json`` last, by rename. What a folder with a manifest holds is closed
+and never written again; what comes later is put beside it, in ``amendments/``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import bdf, record
+from bench import bdf, record, stroke_table
 from bench.log import EVENTS_SCHEMA, READINGS_SCHEMA, Heads, RunLog
 from bench.results import RunResult
 from drivers.errors import RecordError
@@ -22,7 +23,11 @@ from drivers.errors import RecordError
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 RESULT = "result.json"
+#: Every name that an expression may use, as it stood at the end of the run.
+VALUES = "values.json"
 REPORT = "report.html"
+#: The folder in a closed bundle that grows.
+AMENDMENTS = "amendments"
 MANIFEST_SCHEMA = "cellbench/manifest/1"
 
 
@@ -59,6 +64,11 @@ def seal(log: RunLog, result: RunResult) -> Path:
     stem = bdf.file_stem(kept)
     put(folder, f"{stem}.bdf.csv", bdf.csv_text(kept))
     put(folder, f"{stem}.bdf.metadata.json", bdf.metadata(kept))
+    try:
+        for stroke in stroke_table.strokes(kept):
+            stroke_table.write(folder, stroke)
+    except OSError as error:
+        raise _cannot(folder, "the table of a stroke", error) from error
     put(folder, REPORT, render(folder))
     try:
         return _close(folder, kept.header, heads, durable=log.durable)
@@ -67,9 +77,9 @@ def seal(log: RunLog, result: RunResult) -> Path:
 
 
 def files_of(folder: Path) -> Iterable[str]:
-    """Every file of a bundle but the manifest, by its path inside, in a fixed order."""
+    """Every file that a bundle's seal covers but the manifest itself, by its path inside, in a fixed order."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return sorted(path for path in paths if path != MANIFEST)
+    return sorted(path for path in paths if path != MANIFEST and not path.startswith(f"{AMENDMENTS}/"))
 
 
 def sha256_of(path: Path) -> str:
@@ -111,14 +121,15 @@ def _close(folder: Path, header: Mapping[str, Any], heads: Heads, *, durable: bo
     part.write_text(manifest_text(manifest), encoding="utf-8")
     if durable:
         for path in (*(folder / name for name in files_of(folder)), folder):
-            _sync(path)
+            sync(path)
     part.rename(folder / MANIFEST)
     if durable:
-        _sync(folder)
+        sync(folder)
     return folder / MANIFEST
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """A file's or folder's content is on disk when this returns. Raises OSError."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)

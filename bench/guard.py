@@ -202,9 +202,8 @@ class Guard:
         of_sample = cause.kind is EndKind.SAMPLE_EVENT
         if not of_sample and self.later is None and not self.observed:
             self.later = cause
-        kind = "sample_event" if of_sample else "bench_event"
         self._event(
-            kind,
+            "sample_event" if of_sample else "bench_event",
             cause=cause.kind.value,
             rule=cause.rule,
             channel=channel,

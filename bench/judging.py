@@ -56,6 +56,14 @@ def questions(sequence: Sequence) -> Iterator[Question]:
             yield from step.questions
 
 
+def closed(sequence: Sequence) -> frozenset[str]:
+    """Criteria (by id) and results (by name) that are yes or no: an answer or a watched condition, nothing else."""
+    yes_or_no = {f"{JUDGEMENT}{question.name}" for question in questions(sequence)}
+    yes_or_no |= {f"watch.{watch.name}" for watch in sequence.watch if watch.when is not None}
+    found = {criterion.id for criterion in sequence.criteria if criterion.value.text.strip() in yes_or_no}
+    return frozenset(found | {name for name, value in sequence.results.items() if value.text.strip() in yes_or_no})
+
+
 def worth(expression: Expression, values: Values) -> float | None:
     """Its worth; None if a value is missing or it comes to no number."""
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bench import parquet
 from bench.chain import GENESIS, check, read_lines
 from bench.log import EVENTS, FIXED_COLUMNS, READINGS, open_windows
 from drivers.errors import RecordError
+
+PLAN = "plan.json"
 
 NOT_A_BUNDLE_FIX = "give the folder of a run: it holds events.jsonl"
 
@@ -30,17 +33,34 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The stored rows as columns of one length; None where there was no good value. ``roles``: channel by role."""
+    """The stored rows as columns of one length; None where there was no good value.
+
+    ``roles``: channel by role, where the sample was at first. ``moves``: from when on (loop time) the roles were those
+    of another place, in order.
+    """
 
     columns: Mapping[str, Sequence[float | None]]
     roles: Mapping[str, str] = field(default_factory=dict)
+    moves: tuple[tuple[float, Mapping[str, str]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["mono_s"]) if self.columns else 0
 
+    @property
+    def known_roles(self) -> frozenset[str]:
+        """Every role that a channel had anywhere."""
+        return frozenset(self.roles).union(*(roles for _, roles in self.moves))
+
     def role(self, name: str) -> Sequence[float | None]:
-        """The column of a role; all None if the run had no such channel."""
-        return self.columns.get(self.roles.get(name, ""), [None] * len(self))
+        """The column of a role, wherever the sample was; None where the run had no such channel."""
+        column = self._column(self.roles.get(name))
+        for from_s, roles in self.moves:
+            begin = bisect_left(self.mono_s, from_s)
+            column = [*column[:begin], *self._column(roles.get(name))[begin:]]
+        return column
+
+    def _column(self, channel: str | None) -> Sequence[float | None]:
+        return self.columns.get(channel or "", [None] * len(self))
 
     @property
     def mono_s(self) -> list[float]:
@@ -92,10 +112,10 @@ def load(folder: Path) -> Record:
         lines = read_lines(folder / EVENTS).lines
         checked = check(lines, GENESIS, lambda record: record["prev"])
         events = tuple(Event(it["n"], it["mono_s"], it["utc_s"], it["kind"], it["data"]) for it in checked.records)
-        return Record(folder, events, _rows(folder, events))
+        return Record(folder, events, replace(_rows(folder, events), moves=_moves(folder, events)))
     except FileNotFoundError as error:
         raise RecordError(f"not a bundle: {error.filename} is missing", str(folder), NOT_A_BUNDLE_FIX) from None
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise RecordError(
             f"the record cannot be read: {error}",
             str(folder),
@@ -121,3 +141,18 @@ def _rows(folder: Path, events: Sequence[Event]) -> Rows:
             for name, value in zip(names, orjson.loads(line), strict=False):
                 columns[name].append(value)
     return Rows(columns, dict(opened[-1].get("roles", {})))
+
+
+def _moves(folder: Path, events: Sequence[Event]) -> tuple[tuple[float, Mapping[str, str]], ...]:
+    """The roles from each transfer on, by what the plan says of the places."""
+    carried = [event for event in events if event.kind == "transferred"]
+    if not carried:
+        return ()
+    places = orjson.loads((folder / PLAN).read_bytes())["places"]
+    return tuple((event.mono_s, _roles(places[event.data["to"]]["channel"])) for event in carried)
+
+
+def _roles(channel: Mapping[str, Any]) -> dict[str, str]:
+    single = ("voltage", "current", "ambient", "cell_voltage")
+    roles = {name: channel[name] for name in single if channel.get(name)}
+    return roles | {f"surface_{at}": name for at, name in enumerate(channel["surface"], 1)}

@@ -30,7 +30,8 @@ _EPSILON = 1e-9
 class RecordedChannels:
     """The channels of a run by what they mean. ``voltage`` and ``current`` come in one batch, the cycler's.
 
-    ``surfaces`` become T1, T2, ... in the order given; ``others`` are kept without a meaning of their own.
+    ``surfaces`` become T1, T2, ... in the order given; ``elsewhere`` are the surface points of the places that the
+    sample is carried to, whose movement is stored as theirs is; ``others`` are kept without a meaning of their own.
     """
 
     voltage: str
@@ -38,13 +39,16 @@ class RecordedChannels:
     ambient: str | None = None
     surfaces: tuple[str, ...] = ()
     cell_voltage: str | None = None
+    elsewhere: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every channel once, in the order of the columns."""
         single = tuple(name for name in (self.ambient, self.cell_voltage) if name is not None)
-        return tuple(dict.fromkeys((self.voltage, self.current, *self.surfaces, *single, *self.others)))
+        return tuple(
+            dict.fromkeys((self.voltage, self.current, *self.surfaces, *single, *self.elsewhere, *self.others))
+        )
 
     @property
     def roles(self) -> dict[str, str]:
@@ -91,7 +95,7 @@ class Recorder:
         log.open_readings(names, roles=channels.roles)
         self._index = {name: at for at, name in enumerate(names)}
         self._current = channels.current
-        self._surfaces = tuple(self._index[name] for name in channels.surfaces)
+        self._surfaces = tuple(dict.fromkeys(self._index[name] for name in (*channels.surfaces, *channels.elsewhere)))
         self._at_v, self._at_i = self._index[channels.voltage], self._index[channels.current]
         self._values = [NAN] * len(names)
         self._times = [-math.inf] * len(names)

@@ -88,7 +88,7 @@ class Limit(Shape):
 
 
 class CriterionRow(Shape):
-    """One line of the clause table. ``grade`` is A, B, U (unverified) or ours; ``by`` names who entered the value."""
+    """One line of the clause table. ``grade`` is A, B, U (unverified) or ours; ``by`` names who entered or judged."""
 
     id: str
     kind: Literal["requirement", "condition"]
@@ -190,6 +190,43 @@ class VerifyResult(Result):
     problems: list[Problem]
     owned: bool = False
     durable: bool | None = None
+    amendments: int = Field(default=0, description="how many additions since the seal hold; note it, with the digest")
+
+
+class JudgementResult(Result):
+    """What ``judge`` ends with: the answer that was added, and what the run now comes to.
+
+    ``supersedes`` names what said otherwise before, an amendment or a record of events.jsonl; both stay. With
+    ``contradicted_by`` a detector said that it happened: the answer then decides nothing.
+    """
+
+    schema_: Literal["cellbench/judgement/1"] = Field(default="cellbench/judgement/1", alias="schema")
+    bundle: str
+    amendment: str
+    question: str
+    answer: bool
+    by: str
+    supersedes: str | None
+    contradicted_by: list[str]
+    verdict_before: VerdictWord
+    verdict: VerdictWord
+    criteria: list[CriterionRow]
+    results: dict[str, Value]
+    awaiting: list[str]
+    sample_state: str | None = Field(default=None, description="what the sample's record now says, if it was changed")
+
+
+class AttachmentResult(Result):
+    """What ``attach`` ends with. ``clock_offset_s`` is the file's clock less the bench's."""
+
+    schema_: Literal["cellbench/attachment/1"] = Field(default="cellbench/attachment/1", alias="schema")
+    bundle: str
+    amendment: str
+    file: str
+    what: Literal["video", "photo", "balance", "other"]
+    size: int
+    sha256: str
+    clock_offset_s: float | None
 
 
 class FileResult(Result):
@@ -301,9 +338,9 @@ def run_result(
                 "limit": ended.limit,
             }
         ),
-        criteria=[_criterion_row(row, (entered or {}).get(row.criterion.id)) for row in outcome.criteria],
-        results=_values(outcome.results, outcome.at_least),
-        plant_truth=None if outcome.plant_truth is None else _values(outcome.plant_truth),
+        criteria=[criterion_row(row, (entered or {}).get(row.criterion.id)) for row in outcome.criteria],
+        results=values_of(outcome.results, outcome.at_least),
+        plant_truth=None if outcome.plant_truth is None else values_of(outcome.plant_truth),
         awaiting=list(outcome.awaiting),
         test_s=round(outcome.test_s, 6),
         wall_s=round(wall_s, 3),
@@ -311,7 +348,8 @@ def run_result(
     )
 
 
-def _criterion_row(row: CriterionResult, by: str | None) -> CriterionRow:
+def criterion_row(row: CriterionResult, by: str | None) -> CriterionRow:
+    """One line of the clause table; ``by`` is who entered or judged what it rests on."""
     criterion, source = row.criterion, row.criterion.source
     return CriterionRow(
         id=criterion.id,
@@ -330,13 +368,14 @@ def _criterion_row(row: CriterionResult, by: str | None) -> CriterionRow:
     )
 
 
-def _values(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset()) -> dict[str, Value]:
+def values_of(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset()) -> dict[str, Value]:
+    """Results with their units; ``at_least`` are those that may be more."""
     return {name: Value(value=value, unit=unit_of(name), at_least=name in at_least) for name, value in numbers.items()}
 
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (
-    RunResult, DemoResult, CheckResult, VerifyResult, ErrorResult, FileResult, SampleList, SampleResult, SequenceList,
-    DeviceList,
+    RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, ErrorResult, FileResult,
+    SampleList, SampleResult, SequenceList, DeviceList,
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_sp
 from bench.station import Station
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
 from drivers.wires import Flight
+from sequences.names import JUDGEMENT
 
 Mode = Literal["simulated", "live"]
 T = TypeVar("T")
@@ -246,7 +247,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             entered=_entered(plan, heard),
         )
         try:
-            bundle.put(folder, "values.json", _plain(outcome.values))
+            bundle.put(folder, bundle.VALUES, _plain(outcome.values))
             bundle.seal(log, result)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
@@ -324,21 +325,23 @@ def _recorded(plan: Plan, station: Station) -> RecordedChannels:
         ambient=channel.ambient,
         surfaces=channel.surface,
         cell_voltage=channel.cell_voltage,
+        elsewhere=tuple(name for place in plan.places.values() for name in place.surface),
         others=tuple(name for device in station.devices.values() for name in device.channels),
     )
 
 
 def _entered(plan: Plan, answers: HeardAnswers) -> dict[str, str]:
-    """By criterion, who entered the value that it judges; nobody did where an answer is missing."""
+    """By criterion, who entered or judged what it rests on; nobody did where an answer is missing."""
+    said = {f"entry.{name}": by for name, by in answers.heard.items()}
+    said |= {f"{JUDGEMENT}{name}": by for name, by in answers.judged.items()}
     asked = {
-        criterion.id: {name.removeprefix("entry.") for name in criterion.value.names if name.startswith("entry.")}
+        criterion.id: {name for name in criterion.value.names if name.startswith(("entry.", JUDGEMENT))}
         for criterion in plan.sequence.criteria
     }
-    heard = answers.heard
     return {
-        identity: ", ".join(dict.fromkeys(heard[name] for name in sorted(names)))
+        identity: ", ".join(dict.fromkeys(said[name] for name in sorted(names)))
         for identity, names in asked.items()
-        if names and names <= set(heard)
+        if names and names <= set(said)
     }
 
 

@@ -49,3 +49,12 @@ def _state_after_stimulus(outcome: Outcome) -> SampleState:
     if outcome.ended_by.kind not in (EndKind.COMPLETED, EndKind.SAMPLE_EVENT):
         return SampleState.QUARANTINED
     return SampleState.AWAITING_JUDGEMENT if outcome.awaiting else SampleState.DESTROYED
+
+
+def judged(store: SampleStore, sample_id: str, run_id: str) -> SampleState | None:
+    """Nothing of this run awaits a judgement any more: its sample, if it waited for that, is destroyed. Gives the new
+    state; None where the store has no such sample, or it did not wait for this run. Raises ConfigError, RecordError."""
+    known = next((sample for sample in store.list() if sample.id == sample_id), None)
+    if known is None or run_id not in known.runs or known.state is not SampleState.AWAITING_JUDGEMENT:
+        return None
+    return store.update(sample_id, state=SampleState.DESTROYED).state

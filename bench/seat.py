@@ -76,6 +76,8 @@ class Seat:
         self._guard = guard
         self._event = event
         self._phase = Phase.CONDITIONING
+        first = plan.limits_in(plan.channel.place, self._phase)
+        guard.hold_to(first, without=[limit.channel for limit in first])  # known from the start, acted on later
 
     def enter(self, phase: Phase) -> None:
         """A step of this phase begins."""

@@ -1,8 +1,9 @@
 """Whether a bundle is what it was when it was closed.
 
 Checked: the manifest's own bytes, every file against manifest and SHA256SUMS, files that are missing or extra, both
-hash chains, every segment against its event and its rows against the chain, and the heads. What an attacker gains who
-alters files *and* makes a new manifest is said in docs/bundle.md: hashes find damage, only a signature finds forgery.
+hash chains, every segment against its event and its rows against the chain, the heads, and what was added since
+(bench/amendments.py). What an attacker gains who alters files *and* makes a new manifest is said in docs/bundle.md:
+hashes find damage, only a signature finds forgery.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 
 import orjson
 
-from bench import bdf, parquet, record
+from bench import amendments, bdf, parquet, record
 from bench.bundle import MANIFEST, MANIFEST_SCHEMA, SUMS, digest_of, files_of, manifest_text, sha256_of
 from bench.chain import GENESIS, Checked, check, digest, read_lines
 from bench.log import EVENTS, READINGS, open_windows
 from bench.results import Problem, VerifyResult, VerifyStatus
-from drivers.errors import RecordError
+from drivers.errors import ConfigError, Fault, RecordError
 
 EXIT_CODES = {
     VerifyStatus.INTACT: 0,
@@ -32,13 +33,17 @@ EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found. ``owned``: a live process writes it still. ``durable``: whether every write was synced."""
+    """What was found. ``owned``: a live process writes it still. ``durable``: whether every write was synced.
+
+    ``amendments``: how many hold, from the seal on.
+    """
 
     folder: Path
     status: VerifyStatus
     problems: tuple[Problem, ...]
     owned: bool = False
     durable: bool | None = None
+    amendments: int = 0
 
 
 @dataclass(slots=True)
@@ -68,8 +73,24 @@ def verify(folder: Path) -> Verification:
         _files(found, manifest)
         _sums(found)
         _chains(found, manifest)
+    added = amendments.read(folder, files=True)
+    found.problems += added.problems
     status = VerifyStatus.ALTERED if found.problems else VerifyStatus.INTACT
-    return Verification(folder, status, tuple(found.problems), durable=manifest["durable"] if manifest else None)
+    durable = manifest["durable"] if manifest else None
+    return Verification(folder, status, tuple(found.problems), durable=durable, amendments=len(added.amendments))
+
+
+def check_sound(folder: Path) -> None:
+    """Raises RecordError unless the bundle is closed and intact; ConfigError if it is none."""
+    found = verify(folder)
+    if found.status is VerifyStatus.NOT_A_BUNDLE:
+        raise ConfigError([Fault("not a bundle", str(folder), record.NOT_A_BUNDLE_FIX)])
+    if found.status is VerifyStatus.NOT_CLOSED:
+        fix = "only a closed run is amended; what belongs to an interrupted one stays beside it"
+        raise RecordError("the run was never closed", str(folder), fix)
+    if found.status is VerifyStatus.ALTERED:
+        said = "; ".join(map(str, found.problems))
+        raise RecordError(f"the bundle was altered: {said}", str(folder), "restore it: nothing may rest on it as it is")
 
 
 def verify_result(found: Verification) -> VerifyResult:
@@ -81,6 +102,7 @@ def verify_result(found: Verification) -> VerifyResult:
         problems=list(found.problems),
         owned=found.owned,
         durable=found.durable,
+        amendments=found.amendments,
     )
 
 

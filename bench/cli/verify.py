@@ -18,7 +18,10 @@ def command(
     run: RUN,
     as_json: JSON = False,
 ) -> None:
-    """Check every file, both log chains and the seal. 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
+    """Check every file, both log chains, the seal and what came after it.
+
+    0 intact, 1 altered, 2 not a bundle, 5 not closed.
+    """
     with told(as_json=as_json):
         from bench.verify import verify, verify_result
 
@@ -26,7 +29,8 @@ def command(
         if as_json:
             print_json(result)
         else:
-            output.print(f"{run}: {result.status.value}", markup=False, soft_wrap=True)
+            added = f", {result.amendments} amendments" if result.amendments else ""
+            output.print(f"{run}: {result.status.value}{added}", markup=False, soft_wrap=True)
             for problem in result.problems:
                 output.print(f"  {problem}", markup=False, soft_wrap=True)
         raise typer.Exit(result.exit_code)

@@ -15,9 +15,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bench.judging import closed
 from bench.observing import Message, Observation, Progress, StepEnded, StepStarted
 from bench.printed import between, duration, number
-from bench.report.words import VERDICTS
+from bench.report.words import ANSWERS, VERDICTS
 from sequences.language import Repeat, RepeatUntilStable, Step
 from sequences.tree import numbered
 
@@ -185,13 +186,13 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
     """The verdict, the clause table, results beside the plant's truth, and where the record is."""
     if result.mode == "simulated":
         console.print("[bold]SIMULATED[/bold] - nothing below was measured on hardware")
-    console.print(_criteria(result))
+    console.print(_criteria(result, closed(prepared.plan.sequence)))
     console.print(_results(result, prepared))
     verdict = Text(" ".join(VERDICTS[result.verdict]), style=STYLES.get(result.verdict, UNDECIDED))
     console.print(Text.assemble(verdict, f"   {_ended(result)}"))
     if result.awaiting:
         loud = Text(f"AWAITING JUDGEMENT 待判定: {', '.join(result.awaiting)}", style=UNDECIDED)
-        how = Text(f"    fix: cellbench judge {result.bundle} {result.awaiting[0]} yes|no --by NAME")
+        how = Text(f"    fix: cellbench judge {result.bundle} {result.awaiting[0]} yes|no --by NAME --note WHAT")
         console.print(loud, how, sep="\n", soft_wrap=True)
     for fault in result.faults:
         console.print(Text(f"{fault.where}: {fault.error}\n    fix: {fault.fix}"), soft_wrap=True)
@@ -208,14 +209,17 @@ def show_result(result: RunResult, prepared: Prepared, console: Console) -> None
         )
 
 
-def _criteria(result: RunResult) -> Table:
+def _criteria(result: RunResult, yes_or_no: frozenset[str]) -> Table:
     table = Table("criterion", "kind", "value", "limit", "source", "grade", "verdict", title_justify="left")
     for row in result.criteria:
+        value, limit = f"{number(row.value)} {row.unit}", between(row.limit.at_least, row.limit.at_most)
+        if row.id in yes_or_no:
+            value, limit = _answer(row.value), _answer(row.limit.at_least or row.limit.at_most)
         table.add_row(
             row.title,
             row.kind,
-            f"{number(row.value)} {row.unit}",
-            between(row.limit.at_least, row.limit.at_most),
+            value,
+            limit,
             f"{row.source} {row.clause or ''}",
             "UNVERIFIED" if row.grade == "U" else row.grade,
             Text(row.verdict, style=STYLES.get(row.verdict, UNDECIDED)),
@@ -224,22 +228,29 @@ def _criteria(result: RunResult) -> Table:
 
 
 def _results(result: RunResult, prepared: Prepared) -> Table:
-    truth = result.plant_truth or {}
+    truth, yes_or_no = result.plant_truth or {}, closed(prepared.plan.sequence)
     nominal = result.sample is not None and result.sample.mass_is_nominal
     formulas = prepared.plan.sequence.results
     massed = {name for name, formula in formulas.items() if "run.sample_mass" in formula.names}
     table = Table("result", "measured", "plant truth", "claimed", title_justify="left")
     for name, value in result.results.items():
         claimed = prepared.plan.cell.claimed_energy_density_wh_kg if name == "energy_density_wh_kg" else None
+        true = truth[name].value if name in truth else None
+        measured, known = f"{number(value.value)} {value.unit}", f"{number(true)} {value.unit}"
+        if name in yes_or_no:
+            measured, known = _answer(value.value), _answer(true)
         table.add_row(
             name,
-            ("at least " if value.at_least else "")
-            + f"{number(value.value)} {value.unit}"
-            + ("  NOMINAL" if nominal and name in massed else ""),
-            f"{number(truth[name].value)} {value.unit}" if name in truth else "—",
+            ("at least " if value.at_least else "") + measured + ("  NOMINAL" if nominal and name in massed else ""),
+            known if true is not None else "—",
             f"{number(claimed)} {value.unit}" if claimed is not None else "",
         )
     return table
+
+
+def _answer(value: float | None) -> str:
+    """1 and 0 in words."""
+    return number(value) if value is None else ANSWERS.get(value, number(value))
 
 
 def _ended(result: RunResult) -> str:

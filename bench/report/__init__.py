@@ -1,6 +1,6 @@
 """The HTML report of a run, made from its bundle alone; the page needs no network and no other file.
 
-The same bundle gives the same page: nothing in it depends on when or where it is rendered.
+The same bundle (with the same amendments) gives the same page: nothing in it depends on when or where it is rendered.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, Template
 
-from bench import record
+from bench import record, stroke_table
 from bench.printed import duration, number
-from bench.record import Record
-from bench.report import gather, words
+from bench.record import Event, Record
+from bench.report import abuse, gather, words
+from bench.report.abuse_figures import aftermath_figures, stroke_figures
 from bench.report.figures import discharge_curves, legend_of, time_plots
 from bench.report.marked_events import MARKED, said
 from bench.report.step_table import steps_of, table_of
@@ -29,7 +30,10 @@ MOST_EVENTS = 60
 
 
 def render(folder: Path) -> str:
-    """The report of a bundle, closed or interrupted. Raises RecordError if the folder's record cannot be read."""
+    """The report of a bundle, closed or interrupted, with what was added to it since.
+
+    Raises RecordError if the folder's record cannot be read.
+    """
     kept = record.load(folder)
     try:
         files = gather.read_files(kept)
@@ -45,7 +49,7 @@ def render(folder: Path) -> str:
 def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
     found = steps_of(kept)
     clauses = gather.clause_rows(kept, files)
-    result = files.result
+    result = files.now
     verdict = str(result.get("verdict") or "none")
     marked = [event for event in kept.events if event.kind in MARKED]
     return {
@@ -61,6 +65,8 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "cell": files.cell,
         "sample": files.sample,
         "software": _software(files.environment),
+        "sealed_verdict": str(files.result.get("verdict") or "none"),
+        **_abuse(kept, files, marked),
         "warnings": files.plan.get("warnings") or [],
         "mass": gather.mass(files),
         "clauses": clauses,
@@ -89,6 +95,26 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "css": _package_text("report.css"),
         "number": number,
         "words": words,
+    }
+
+
+def _abuse(kept: Record, files: gather.Files, marked: list[Event]) -> dict[str, Any]:
+    """What only the test of a sample to its end has to say."""
+    tables = stroke_table.strokes(kept)
+    contact_mm = {event.data["stroke"]: event.data.get("contact_mm") for event in kept.of("stroke_ended")}
+    return {
+        "judgements": abuse.judgements(kept, files.sequence, files.added),
+        "attachments": abuse.attachments(files.added),
+        "amendments": len(files.added.amendments),
+        "amendments_broken": [str(problem) for problem in files.added.problems],
+        "hazard": abuse.hazard(files.now),
+        "handover": abuse.handover(kept),
+        "aftermath": abuse.aftermath(kept),
+        "aftermath_figures": aftermath_figures(kept, marked),
+        "strokes": abuse.strokes(kept, tables),
+        "stroke_figures": [
+            figure for table in tables for figure in stroke_figures(kept, table, contact_mm.get(table.number))
+        ],
     }
 
 

@@ -12,7 +12,12 @@ from bench.report.scales import Points
 from bench.report.step_table import Step, step_capacity
 
 #: Steps that are drawn as bands, and the marks that would only repeat them.
-BANDED = frozenset({"charge", "discharge", "rest", "soak", "chamber", "measure"})
+BANDED = frozenset(
+    {
+        "charge", "discharge", "rest", "soak", "chamber", "measure", "transfer", "penetrate", "crush", "short", "heat",
+        "hold", "observe",
+    }
+)  # fmt: skip
 #: A discharge below this is no discharge curve.
 LEAST_AH = 1e-3
 MOST_DISCHARGES = 7
@@ -28,12 +33,12 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     marks = [
         Mark(it.mono_s - kept.start_s, MARKED[it.kind][0], said(it), MARKED[it.kind][2]) for it in marked[:MOST_MARKS]
     ]
-    surfaces = sorted(role for role in rows.roles if role.startswith("surface_"))
+    surfaces = sorted(role for role in rows.known_roles if role.startswith("surface_"))
     temperatures = [
         Curve(f"surface {role.removeprefix('surface_')} · 表面", rows.role(role), tone)
         for tone, role in enumerate(surfaces[:5], 3)
     ]
-    if "ambient" in rows.roles:
+    if "ambient" in rows.known_roles:
         temperatures.append(Curve("ambient · 环境", rows.role("ambient"), 2))
     charging, discharging = step_capacity(kept, steps)
     # before the first step and after the last the contactor is open: the terminal's voltage is not the cell's

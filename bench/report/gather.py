@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench import amendments
+from bench.amendments import Chain
 from bench.binding.evidence import SIMULATED_CERTIFICATE
 from bench.printed import between, number
 from bench.record import Record
+from bench.report.abuse import ANSWER, answers_of, with_judgements, yes_or_no
 from drivers.units import BASE, UnitError, parse_quantity
 
 _ENTRY = re.compile(r"\bentry\.(\w+)")
@@ -35,6 +38,12 @@ class Files:
     plan: Mapping[str, Any]
     result: Mapping[str, Any]
     environment: Mapping[str, Any]
+    added: Chain = field(default_factory=lambda: Chain((), ""))
+
+    @property
+    def now(self) -> Mapping[str, Any]:
+        """The result as the judgements that came later left it."""
+        return with_judgements(self.result, self.added)
 
 
 def read_files(kept: Record) -> Files:
@@ -47,6 +56,7 @@ def read_files(kept: Record) -> Files:
         plan=kept.json("plan.json"),
         result=kept.json("result.json"),
         environment=kept.json("environment.json"),
+        added=amendments.read(kept.folder),
     )
 
 
@@ -114,14 +124,28 @@ def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
     """The clause table: requirements first, then conditions, each in the order of the sequence."""
     entries = entered_by(kept)
     written = {str(it.get("id")): it for it in files.sequence.get("criteria") or () if isinstance(it, dict)}
+    closed = answers_of(files.sequence)
     rows: list[dict[str, Any]] = []
-    for row in files.result.get("criteria") or ():
-        asked = _ENTRY.findall(str(written.get(row["id"], {}).get("value", "")))
-        by = row.get("by") or next((entries[name] for name in asked if name in entries), None)
+    for row in files.now.get("criteria") or ():
+        text = str(written.get(row["id"], {}).get("value", ""))
+        by = row.get("by") or next((entries[name] for name in _ENTRY.findall(text) if name in entries), None)
         limit = row.get("limit") or {}
         limits = between(limit.get("at_least"), limit.get("at_most"))
-        rows.append({**row, "by": by, "limit_text": limits, "value_text": _value(row)})
+        value = _value(row)
+        judged = ANSWER.fullmatch(text) is not None
+        if row["id"] in closed:
+            limits = _closed_limit(limit) or limits
+            value = yes_or_no(row.get("value")) or ("not answered" if judged else value)
+        said = {"by": by, "judged": judged, "limit_text": limits, "value_text": value}
+        rows.append({**row, **said})
     return sorted(rows, key=lambda row: row["kind"] != "requirement")
+
+
+def _closed_limit(limit: Mapping[str, Any]) -> str | None:
+    """What a yes or no must be; None where either will do."""
+    if limit.get("at_most") is not None and limit["at_most"] < 1.0:
+        return yes_or_no(0.0)
+    return yes_or_no(1.0) if (limit.get("at_least") or 0.0) > 0.0 else None
 
 
 def _value(row: Mapping[str, Any]) -> str:
@@ -139,7 +163,8 @@ def result_rows(files: Files) -> list[dict[str, Any]]:
     rated = str(files.cell.get("rated_capacity") or "")
     beside = {"energy_density_wh_kg": claimed, "capacity_ah": rated}
     rows: list[dict[str, Any]] = []
-    for name, result in (files.result.get("results") or {}).items():
+    closed = answers_of(files.sequence)
+    for name, result in (files.now.get("results") or {}).items():
         if name.startswith("claimed_"):
             continue  # a claim stands beside its result, not among them
         true = truth.get(name, {}).get("value")
@@ -148,15 +173,20 @@ def result_rows(files: Files) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "title": name.removesuffix("_" + _suffix(result.get("unit", ""))).replace("_", " "),
-                "value": number(value),
+                "value": _said(value, closed=name in closed),
+                "at_least": bool(result.get("at_least")),
                 "unit": _printed(result.get("unit", "")),
-                "truth": None if true is None else number(true),
-                "off": _off(value, true, result.get("unit", "")),
+                "truth": None if true is None else _said(true, closed=name in closed),
+                "off": None if name in closed else _off(value, true, result.get("unit", "")),
                 "claimed": beside.get(name) or None,
                 "share": _share(value, beside.get(name)),
             }
         )
     return rows
+
+
+def _said(value: float | None, *, closed: bool) -> str:
+    return (yes_or_no(value) if closed else None) or number(value)
 
 
 def _off(value: float | None, true: float | None, unit: str) -> str | None:

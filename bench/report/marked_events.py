@@ -22,6 +22,27 @@ MARKED: dict[str, tuple[str, str, bool]] = {
     "turn_started": ("↻", "turn", False),
     "ending": ("E", "end", False),
     "reopened": ("!", "record reopened", True),
+    "permitted": ("A", "leave", False),
+    "not_permitted": ("!", "no leave", True),
+    "transferred": ("T", "carried", False),
+    "stroke_started": ("▸", "stroke started", False),
+    "contact": ("C", "contact", False),
+    "stroke_ended": ("▪", "stroke ended", False),
+    "stroke_unread": ("!", "stroke not read", True),
+    "retracted": ("◂", "tool pulled out", False),
+    "short_close": ("▸", "short circuit closed", False),
+    "short_open": ("▪", "short circuit opened", False),
+    "heater": ("▸", "heater", False),
+    "sample_event": ("*", "the sample", True),
+    "bench_event": ("!", "the bench", True),
+    "observing_on": ("O", "energy away, the observation goes on", True),
+    "observation_begun": ("O", "observation begun", False),
+    "observation_ended": ("O", "observation ended", False),
+    "observation_broken_off": ("!", "observation broken off", True),
+    "stop_asked": ("!", "a person asked to stop", True),
+    "judged": ("J", "judged", False),
+    "judgement_missing": ("!", "not judged", True),
+    "handover": ("H", "handed over", False),
     "forced_jumps": ("!", "forced jumps of the virtual clock", True),
 }
 
@@ -40,7 +61,26 @@ def said(event: Event) -> str:
             return f"answered by {data.get('by')}" + (f": {values}" if values else "")
         case "preflight_passed":
             return f"{words}, OCV {number(data.get('ocv_v'), 4)} V"
-        case "trip" | "ending":
+        case "permitted" | "not_permitted":
+            by = f" by {data['by']}" if "by" in data else ""
+            return f"{words}{by}: {str(data.get('what')).replace('_', ' ')}"
+        case "transferred":
+            ocv = f"OCV {number(data.get('ocv_before_v'), 5)} V before, {number(data.get('ocv_after_v'), 5)} V after"
+            return f"{words} by {data.get('by')} from {data.get('from')} to {data.get('to')}, {ocv}"
+        case "contact":
+            volts = f", cell at {number(data['voltage_v'], 4)} V" if "voltage_v" in data else ""
+            return f"{words}: {data.get('what')}{volts}"
+        case "judged":
+            against = f", CONTRADICTED by {', '.join(data['contradicted_by'])}" if "contradicted_by" in data else ""
+            return (
+                f"{words} by {data.get('by')}: {data.get('question')} {'yes' if data.get('answer') else 'no'}{against}"
+            )
+        case "handover":
+            return f"{words} to {data.get('by') or 'NOBODY'}"
+        case "stroke_ended":
+            depth = f", {number(data['depth_mm'])} mm deep" if "depth_mm" in data else ""
+            return f"{words}: {str(data.get('reason')).replace('_', ' ')}{depth}"
+        case "trip" | "ending" | "sample_event" | "bench_event" | "observing_on":
             parts = [str(data.get("cause", "")), str(data.get("rule", "")), str(data.get("device", ""))]
             numbers = [f"{key} {_said(data[key])}" for key in ("value", "limit") if key in data]
             return f"{words}: " + ", ".join([part for part in parts if part] + numbers).replace("_", " ")

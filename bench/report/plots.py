@@ -46,7 +46,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One quantity against test time. ``least`` is the narrowest range drawn, so that noise does not look like news."""
+    """One quantity against time, test time unless ``x_label`` says another, drawn from ``first_s`` on.
+
+    ``least`` is the narrowest range drawn, so that noise does not look like news.
+    """
 
     id: str
     title: str
@@ -59,6 +62,8 @@ class Plot:
     least: float = 0.1
     height: int = 210
     from_zero: bool = False
+    first_s: float = 0.0
+    x_label: str = "test time"
 
 
 @dataclass(slots=True)
@@ -90,20 +95,20 @@ class _Frame:
 
 def against_time(plot: Plot) -> str:
     """The plot as one ``<svg>``. The same data give the same text."""
-    last_s = max([plot.t_s[-1] if plot.t_s else 0.0, *(band.end_s for band in plot.bands), 1.0])
-    unit, seconds = time_unit(last_s)
+    first_s = plot.first_s
+    last_s = max([plot.t_s[-1] if plot.t_s else first_s, *(band.end_s for band in plot.bands), first_s + 1.0])
+    unit, seconds = time_unit(last_s - first_s)
     values = [value for curve in plot.curves for value in curve.values if value is not None]
     low, high = padded(values, at_least=plot.least)
-    frame = _Frame(0.0, last_s, min(low, 0.0) if plot.from_zero else low, high, plot.height)
+    frame = _Frame(first_s, last_s, min(low, 0.0) if plot.from_zero else low, high, plot.height)
     for band in plot.bands:
         left, right = frame.x(band.begin_s), frame.x(band.end_s)
         frame.add(
             f'<rect class="band {escape(band.kind)}" x="{left:g}" y="{TOP}" width="{max(right - left, 0.3):.1f}" '
             f'height="{frame.floor - TOP}"><title>{escape(band.name)}</title></rect>'
         )
-    _axes(
-        frame, plot.unit, [(at * seconds, number(at)) for at in ticks(0.0, last_s / seconds, 10)], f"test time / {unit}"
-    )
+    x_ticks = [(at * seconds, number(at)) for at in ticks(first_s / seconds, last_s / seconds, 10)]
+    _axes(frame, plot.unit, x_ticks, f"{plot.x_label} / {unit}")
     for curve in plot.curves:
         for stretch in _share(runs(plot.t_s, curve.values)):
             _line(frame, stretch, curve)
@@ -117,16 +122,30 @@ def against_time(plot: Plot) -> str:
 
 
 def against(
-    curves: Sequence[tuple[str, Points, int]], *, id_: str, title: str, x_label: str, unit: str, height: int = 300
+    curves: Sequence[tuple[str, Points, int]],
+    *,
+    id_: str,
+    title: str,
+    x_label: str,
+    unit: str,
+    height: int = 300,
+    from_zero: bool = True,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """Curves of one quantity against another (discharge voltage against capacity)."""
+    """Curves of one quantity against another (discharge voltage against capacity); marks say where what is."""
+    xs = [x for _, points, _ in curves for x, _ in points]
     ys = [y for _, points, _ in curves for _, y in points]
     low, high = padded(ys, at_least=0.1)
-    x_high = max([x for _, points, _ in curves for x, _ in points] or [0.0]) * 1.02 or 1.0
-    frame = _Frame(0.0, x_high, low, high, height)
-    _axes(frame, unit, [(at, number(at)) for at in ticks(0.0, x_high, 10)], x_label)
+    x_low, x_high = (0.0, max([*xs, 0.0]) * 1.02 or 1.0) if from_zero else padded(xs, at_least=1.0)
+    frame = _Frame(x_low, x_high, low, high, height)
+    _axes(frame, unit, [(at, number(at)) for at in ticks(x_low, x_high, 10)], x_label)
     for name, points, tone in curves:
         _line(frame, thinned(points, MOST_POINTS), Curve(name, (), tone))
+    for at, text in marks:
+        if x_low <= at <= x_high:
+            x = frame.x(at)
+            frame.add(f'<g class="mark"><path d="M{x:g} {TOP - 4}V{frame.floor}"/>')
+            frame.add(f'<text x="{x:g}" y="{TOP - 7}">{escape(text)}</text></g>')
     return _svg(frame, title, id_)
 
 

@@ -49,6 +49,31 @@ STEP_KINDS: dict[str, str] = {
     "soak": "恒温",
     "confirm": "确认",
     "measure": "测量",
+    "transfer": "转移",
+    "penetrate": "针刺",
+    "crush": "挤压",
+    "short": "外部短路",
+    "heat": "加热",
+    "hold": "保持",
+    "retract": "退出",
+    "observe": "观察",
+    "judge": "判定",
+    "quarantine": "移交看护",
+}
+
+#: A person's answer, and a watched condition: 1 and 0 in words.
+ANSWERS: dict[float, str] = {1.0: "yes 是", 0.0: "no 否"}
+
+#: EUCAR hazard levels (as batterydesign.net gives them, grade B), in short.
+HAZARDS: dict[int, tuple[str, str]] = {
+    0: ("no effect", "无影响"),
+    1: ("passive protection activated", "被动保护动作"),
+    2: ("defect or damage: no leakage, venting, fire or explosion", "缺陷或损伤：无泄漏、泄放、起火、爆炸"),
+    3: ("leakage: less than half of the electrolyte lost", "泄漏：电解液损失少于一半"),
+    4: ("venting: half of the electrolyte or more lost, no fire", "泄放：电解液损失不少于一半，未起火"),
+    5: ("fire or flame, no rupture, no explosion", "起火，未破裂、未爆炸"),
+    6: ("rupture: active mass thrown out, no explosion", "破裂：活性物质抛出，未爆炸"),
+    7: ("explosion: the cell came apart", "爆炸：电池解体"),
 }
 
 
@@ -56,6 +81,8 @@ def verdict(word: str, clauses: Sequence[Mapping[str, Any]], result: Mapping[str
     """One sentence that says what the verdict rests on."""
     failed = [row["title"] for row in clauses if row["verdict"] == "fail"]
     open_ = [row["title"] for row in clauses if row["verdict"] not in ("pass", "fail")]
+    waiting = set(result.get("awaiting") or ())
+    awaiting = [row["title"] for row in clauses if row["id"] in waiting]
     end = ended(result.get("ended_by") or {})[0]
     match word:
         case "pass":
@@ -68,6 +95,8 @@ def verdict(word: str, clauses: Sequence[Mapping[str, Any]], result: Mapping[str
             return f"The bench failed, not the sample: the run was ended by {end}. Nothing is known against the sample."
         case "aborted":
             return f"The run was stopped before its end, by {end}."
+        case "inconclusive" if awaiting and set(awaiting) == set(open_):
+            return f"Awaits a person's judgement: {'; '.join(awaiting)}. Everything else is settled."
         case "inconclusive":
             return f"Unmeasured, unanswered or out of tolerance: {'; '.join(open_) or end}."
         case _:

@@ -51,8 +51,8 @@ CONTACT_N = 20.0
 
 class PenetrationRig:
     """Modbus in front of a :class:`RigPlc`. Points of the profile are wired by name; the rig's own interlocks know
-    what they are without wiring. ``power_off``, ``power_on``, ``overtravel`` and ``plc`` are for tests and
-    drills."""
+    what they are without wiring. ``power_off``, ``power_on``, ``overtravel``, ``force`` and ``plc`` are for tests
+    and drills."""
 
     def __init__(self, spec: DeviceSpec, plant: Plant, seed: int, timers: Timers) -> None:
         if spec.profile is None or spec.place is None:
@@ -80,6 +80,7 @@ class PenetrationRig:
             for name, point in page.points.items()
             if point.kind == "temperature"
         }
+        self._forced: dict[str, float] = {}
         self._kept: dict[int, int] = {}
         self._forget()
         self._signals = self._readers(page)
@@ -109,6 +110,15 @@ class PenetrationRig:
         """The far limit switch opens where the tool is now."""
         self._plant.advance(self._timers.time())
         self.plc.limit_mm = min(self.plc.limit_mm, self.plc.press.shown_position_mm)
+
+    def force(self, point: str, value: float) -> None:
+        """A point of the profile reads this whatever is wired to it; an input is ON unless it is 0. Raises KeyError.
+
+        What the rig itself does about its interlocks does not change.
+        """
+        if point not in self.profile.points:
+            raise KeyError(point)
+        self._forced[point] = value
 
     def _forget(self) -> None:
         """Parameters as they are after power-on. What the profile has no register for is the rig's own fixed value."""
@@ -186,6 +196,8 @@ class PenetrationRig:
             wired = Signal("pressure", self.plc.place)
 
         def words() -> list[int]:
+            if name in self._forced:
+                return register.words(self._forced[name])
             value = nan if wired is None else self._plant.signal(wired)
             return register.words(value if add is None else add(value))
 
@@ -193,6 +205,8 @@ class PenetrationRig:
 
     def _on(self, name: str) -> bool:
         """Whether an input is healthy: an interlock of the rig's own, what is wired to it, or the place's detector."""
+        if name in self._forced:
+            return self._forced[name] != 0.0
         if name in INTERLOCKS:
             return self.plc.interlock(name)
         wired = self._wired.get(name)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from bench.aftermath import Aftermath
+from bench.aftermath import NAIL, Aftermath
 from bench.binding.shapes import BoundChannel, Point
 from bench.live import Live, LiveChannels
 from bench.notebook import Notebook
@@ -70,7 +70,7 @@ def test_only_what_comes_after_contact_counts() -> None:
     async def main() -> None:
         scene = Scene()
         await scene.say(99.0, 99.0)
-        scene.aftermath.begin("contact", device="rig")
+        scene.aftermath.begin(NAIL, device="rig")
         scene.aftermath.begin("contact again")
         for first_c, second_c in ((30.0, 25.0), (80.0, 60.0), (70.0, 71.0)):
             await scene.say(first_c, second_c)
@@ -84,6 +84,47 @@ def test_only_what_comes_after_contact_counts() -> None:
         assert scene.known("run.observed") == pytest.approx(3.0)
         assert scene.known("run.longest_observation_interval") == pytest.approx(1.0)
         assert not scene.aftermath.at_least
+
+    in_virtual_time(main())
+
+
+def test_any_other_observation_counts_from_the_end_of_its_stimulus() -> None:
+    """The peak counts from the first ampere or heat all the same: it may come while the stimulus lasts."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.aftermath.begin("first ampere of the charge")
+        for first_c, second_c in ((30.0, 25.0), (80.0, 60.0)):
+            await scene.say(first_c, second_c)
+        scene.aftermath.tell()
+        assert "run.observed" not in scene.notebook.live.values  # the stimulus is not over
+        assert scene.aftermath.observed_s() == 0.0
+        scene.aftermath.count_from_now()
+        await scene.say(70.0, 71.0)
+        scene.aftermath.count_from_now()  # what stops the cell later takes nothing off
+        for _ in range(2):
+            await scene.say(60.0, 61.0)
+        assert scene.aftermath.observed_s() == pytest.approx(3.0)
+        scene.aftermath.end()
+        await scene.say(500.0, 500.0)
+        scene.aftermath.tell()
+        assert scene.known("run.observed") == pytest.approx(3.0)
+        assert scene.known("run.peak_temperature") == 80.0
+        assert scene.known("run.stimulus_to_peak") == pytest.approx(2.0)
+
+    in_virtual_time(main())
+
+
+def test_a_nail_is_observed_from_its_contact_whatever_ends_the_stroke() -> None:
+    async def main() -> None:
+        scene = Scene()
+        scene.aftermath.begin(NAIL)
+        await scene.say(30.0, 25.0)
+        scene.aftermath.count_from_now()
+        await scene.say(40.0, 35.0)
+        scene.aftermath.end()
+        scene.aftermath.tell()
+        assert scene.known("run.observed") == pytest.approx(2.0)
 
     in_virtual_time(main())
 

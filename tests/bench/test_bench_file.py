@@ -84,7 +84,7 @@ def test_polling_is_a_fifth_of_a_second_unless_the_file_says_so() -> None:
         ('pressure = { high = "150 kPa" }', 'presure = { high = "150 kPa" }', "did you mean `pressure`"),
         ('short_contactor = "io2.short"', 'short_contactr = "io2.short"', "did you mean `short_contactor`"),
         ('speed = "50 mm/s"', "speed = 50", "has no unit"),
-        ('energised = "0.8 s", rest', "stimulus = 1, rest", "bare number"),
+        ('poll = { stimulus = "0.8 s" }', "poll = { stimulus = 1 }", "bare number"),
     ],
 )
 def test_a_slip_is_refused_with_its_line(old: str, new: str, words: str) -> None:

@@ -136,10 +136,11 @@ def test_a_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
         assert lock.wires == ("a:1",)
 
 
-def test_the_demonstration_bench_locks_its_four_wires(tmp_path: Path) -> None:
+def test_the_demonstration_bench_locks_its_six_wires(tmp_path: Path) -> None:
+    """Of its seven devices two share a serial line."""
     with DataFolder(tmp_path).lock(wire_keys(load_bench(DEMO))) as lock:
-        assert len(lock.wires) == 4
-    assert len(list((tmp_path / "locks").glob("*.lock"))) == 4
+        assert len(lock.wires) == 6
+    assert len(list((tmp_path / "locks").glob("*.lock"))) == 6
 
 
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))

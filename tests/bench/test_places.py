@@ -26,6 +26,9 @@ CRUSH = (
     "timeout: 60 s}"
 )
 HEAT = "heat: {phase: stimulus, temperature: 130 degC, ramp: 5 K/min, tolerance: 2 K, timeout: 2 h}"
+#: Two lines of the file that differ only in what is said about them.
+PSB_POLL = 'poll = { stimulus = "0.8 s" }   # rows'
+TH1_POLL = 'poll = { stimulus = "0.8 s" }   # eight'
 
 
 def bench(*changes: tuple[str, str]) -> BenchFile:
@@ -317,31 +320,41 @@ def test_weight_and_thickness_have_their_names() -> None:
 
 def test_a_rig_is_read_closely_only_while_it_is_armed_or_moves() -> None:
     poll = bound(NAILED).polls["rig"]
-    assert (poll.moving_s, poll.energised_s, poll.rest_s, poll.stimulus_s) == (0.1, 2.0, 2.0, 1.0)
-    plain = bench(('poll = { energised = "0.1 s", rest = "2 s" }\n', ""))
+    assert (poll.moving_s, poll.energised_s, poll.rest_s, poll.stimulus_s) == (0.1, 5.0, 5.0, 1.0)
+    plain = bench(('poll = { energised = "0.1 s", rest = "5 s" }\n', ""))
     assert bound(NAILED, plain).polls["rig"].moving_s == 0.1
     beside = bound(abuse(TRANSFER, CHARGE, NAIL)).polls["rig"]  # its door counts while a cell is charged beside it
     assert (beside.moving_s, beside.energised_s) == (0.1, 1.0)
 
 
 def test_from_the_stimulus_on_everything_is_read_at_the_common_period_or_its_own_faster_one() -> None:
-    polls = bound(NAILED).polls
+    unsaid = bench(
+        (PSB_POLL, "# rows"),
+        (', stimulus = "5 s" }', " }"),
+        (TH1_POLL, 'poll = { energised = "0.9 s" }   # eight'),
+    )
+    polls = bound(NAILED, unsaid).polls
     assert {name: poll.stimulus_s for name, poll in polls.items()} == {
-        "psb": 1.0, "io1": 1.0, "ch1": 1.0, "th1": 0.8, "v1": 1.0, "rig": 1.0, "io2": 1.0,
+        "psb": 1.0, "io1": 1.0, "ch1": 1.0, "th1": 0.9, "v1": 1.0, "rig": 1.0, "io2": 1.0,
     }  # fmt: skip
+    assert (polls["ch1"].energised_s, polls["v1"].energised_s) == (5.0, 5.0)
     assert all(poll.moving_s is None for name, poll in polls.items() if name != "rig")
-    own = bench(('poll = { energised = "0.8 s", rest = "2 s" }', 'poll = { stimulus = "0.9 s" }'))
-    assert bound(NAILED, own).polls["th1"].stimulus_s == 0.9
+
+
+def test_a_period_for_the_stimulus_that_the_file_gives_counts_whether_faster_or_slower() -> None:
+    polls = bound(NAILED).polls
+    assert {name: polls[name].stimulus_s for name in ("psb", "ch1", "th1")} == {"psb": 0.8, "ch1": 5.0, "th1": 0.8}
+    assert polls["psb"].energised_s == 1.0
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('energised = "0.1 s", rest = "2 s"', 'energised = "0.2 s", rest = "2 s"', "every 0.1 s or faster"),
-        ('energised = "0.1 s", rest = "2 s"', 'energised = "0.01 s", rest = "2 s"', "faster than penetration-rig"),
-        ('energised = "0.1 s", rest = "2 s"', 'energised = "0.1 s", rest = "0.08 s"', "more often at rest"),
-        ('energised = "0.8 s", rest = "2 s"', 'energised = "0.8 s", stimulus = "0.5 s"', "faster than icpdas-m-7018"),
-        ('energised = "0.8 s", rest = "2 s"', 'energised = "0.8 s", stimulus = "1.5 s"', "from the stimulus on"),
+        ('energised = "0.1 s", rest = "5 s"', 'energised = "0.2 s", rest = "5 s"', "every 0.1 s or faster"),
+        ('energised = "0.1 s", rest = "5 s"', 'energised = "0.01 s", rest = "5 s"', "faster than penetration-rig"),
+        ('energised = "0.1 s", rest = "5 s"', 'energised = "0.1 s", rest = "0.08 s"', "more often at rest"),
+        (TH1_POLL, 'poll = { stimulus = "0.5 s" }   # eight', "faster than icpdas-m-7018"),
+        (TH1_POLL, 'poll = { stimulus = "1.5 s" }   # eight', "from the stimulus on"),
         ('profile = "rig1-points"\nwatchdog = "4 s"', 'profile = "rig1-points"', "io2 has a host watchdog"),
         ('profile = "reference"', 'profile = "reference"\nwatchdog = "4 s"', "set with each stroke"),
     ],

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.config import BenchFile, CellFile, load_bench, load_cell, read_bench, read_cell
+from bench.config.profiles import configured
 from bench.plan import Plan, bind
 from bench.samples import Sample
 from drivers import ConfigError
@@ -442,7 +443,8 @@ def test_a_place_without_sensors_energises_nothing() -> None:
 
 def test_periods_are_those_of_the_file_and_never_below_what_a_driver_can_do() -> None:
     quick = bench(
-        ('[polling]\nenergised = "1 s"\n', "[polling]\n"), ('poll = { energised = "5 s", rest = "10 s" }\n', "")
+        ('[polling]\nenergised = "1 s"\n', "[polling]\n"),
+        ('poll = { energised = "5 s", rest = "10 s", stimulus = "5 s" }\n', ""),
     )
     plan = bound(on=quick)
     assert plan.polls["psb"].energised_s == 0.2  # what a bench file gets that says nothing
@@ -454,9 +456,9 @@ def test_periods_are_those_of_the_file_and_never_below_what_a_driver_can_do() ->
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ([('watchdog = "4 s"', 'watchdog = "4 s"\npoll = { energised = "20 ms" }')], "faster than ea-psb10000"),
-        ([('watchdog = "4 s"', 'watchdog = "4 s"\npoll = { energised = "1.5 s" }')], "psb feeds bench.voltage"),
-        ([('energised = "0.8 s"', 'energised = "2 s"')], "th1 feeds"),
+        ([('stimulus = "0.8 s" }   # rows', 'energised = "20 ms" }   # rows')], "faster than ea-psb10000"),
+        ([('stimulus = "0.8 s" }   # rows', 'energised = "1.5 s" }   # rows')], "psb feeds bench.voltage"),
+        ([('stimulus = "0.8 s" }   # eight', 'energised = "2 s" }   # eight')], "th1 feeds"),
         ([('watchdog = "4 s"', 'watchdog = "6 s"')], "at most 5 s"),
         ([('watchdog = "4 s"\n', "")], "gives it no time"),
         ([("unit = 2", 'unit = 2\nwatchdog = "4 s"')], "has no host watchdog"),
@@ -614,8 +616,12 @@ def test_every_fault_of_every_kind_is_told_at_once() -> None:
 def test_the_stand_ins_agree_with_the_drivers() -> None:
     """What these tests assume of the models is what the real ones say, so that the rules above hold for them too."""
     assert bind(CAPACITY, load_bench(DEMO), load_cell(GEN1), mode="simulated").limits == bound().limits
-    for model in (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES, RIG, POINT_LIST):
-        real = driver_model(model.name)
+    of_the_file = load_bench(DEMO)
+    devices = {device.model: name for name, device in of_the_file.devices.items()}
+    for stand_in in (CYCLER, CHAMBER, THERMOCOUPLES, VOLTS, SWITCHES, RIG, POINT_LIST):
+        device = devices[stand_in.name]  # with the page that it names there, if its model reads one
+        model = configured(stand_in, of_the_file, device)
+        real = configured(driver_model(stand_in.name), of_the_file, device)
         assert (real.kind, set(real.rating_keys)) == (model.kind, set(model.rating_keys))
         assert (real.min_poll_s, real.on_comm_loss) == (model.min_poll_s, model.on_comm_loss)
         assert model.points.items() <= real.points.items()

@@ -84,9 +84,16 @@ async def test_another_serial_number_is_another_device(stand: Stand) -> None:
     assert stand.written() == []
 
 
-@pytest.mark.parametrize(
-    ("case", "key"), [(case, key) for case in cases() for key in driver_model(case.model).rating_keys]
-)
+def _rated(cases_of: list[Case]) -> pytest.MarkDecorator:
+    """The test runs for every key of each case's rating."""
+    return pytest.mark.parametrize(
+        ("case", "key"),
+        [(case, key) for case in cases_of for key in driver_model(case.model).rating_keys],
+        ids=str,
+    )
+
+
+@_rated([case for case in cases() if case.kind is not DeviceKind.RIG])
 def test_another_rating_is_another_device(case: Case, key: str) -> None:
     async def check(stand: Stand) -> None:
         rating = dict(stand.spec.rating)
@@ -94,6 +101,23 @@ def test_another_rating_is_another_device(case: Case, key: str) -> None:
             await stand.driver(rating=rating | {key: rating[key] * 1.1}).connect()
         assert f"{RATING[key] * 1.1:g}" in str(refused.value)
         assert stand.written() == []
+
+    stand_up(case, check)
+
+
+@_rated(cases(DeviceKind.RIG))
+def test_the_rating_of_a_rig_is_the_bench_files_word_and_only_binds(case: Case, key: str) -> None:
+    """No register of a rig's PLC tells its rating, so connect cannot compare it. What it is for is the span that a
+    stroke is checked against before a run; the PLC refuses by itself what is beyond its own."""
+
+    async def check(stand: Stand) -> None:
+        rating = dict(stand.spec.rating) | {key: RATING[key] * 1.1}
+        await stand.driver(rating=rating).connect()
+        assert stand.written() == []
+        spans = equipped(case.model).spans(rating)
+        tops = {"stroke_mm": "position_mm", "speed_mm_s": "speed_mm_s", "force_n": "force_n"}
+        for own, quantity in tops.items():
+            assert (spans[quantity].low, spans[quantity].high) == (0.0, rating[own])
 
     stand_up(case, check)
 
@@ -110,14 +134,19 @@ def _mistaken() -> list[tuple[Case, str]]:
 
 @pytest.mark.parametrize(("case", "other"), _mistaken(), ids=lambda value: str(value))
 def test_another_model_at_the_address_is_never_adopted(case: Case, other: str) -> None:
-    """On Modbus each module says who it is; a line of text may also just not be understood."""
+    """On Modbus each module says who it is; a line of text may also just not be understood.
+
+    What a page describes says nothing but its registers: where one of the two is such a device, that it refuses one of
+    them may be all there is to tell.
+    """
+    described = any(driver_model(name).with_profile is not None for name in (case.model, other))
 
     async def check(stand: Stand) -> None:
         with pytest.raises(DeviceError) as refused:
             await stand.device.connect()
         assert refused.value.device == NAME
         if case.scheme.startswith("modbus"):
-            assert isinstance(refused.value, WrongDevice | DeviceRefused)  # it has no such register
+            assert isinstance(refused.value, WrongDevice | DeviceRefused if described else WrongDevice)
         assert stand.written() == []
 
     stand_up(case, check, model=other, points={})

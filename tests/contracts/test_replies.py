@@ -13,6 +13,7 @@ import pytest
 from drivers import DeviceRefused, Quality, WireError
 from drivers.capabilities import DeviceKind
 from simulators.faults import Fault, Frames, garbled, instead, noise_before, truncated, wrong_unit
+from simulators.personalities.rig_states import Shown, State
 from simulators.servers.frames import crc16
 from tests.contracts.stands import NAME, Case, Stand, cases, stand_up
 
@@ -94,6 +95,8 @@ def show(stand: Stand, number: int) -> dict[str, float]:
         twin.stuck, twin._air_c = True, -30.0 + 0.1 * (number % 997)
         return {"air.temperature_c": twin._air_c, "air.setpoint_c": stand.plant.chamber("box").setpoint_c}
     shown: dict[str, float] = {}
+    if stand.case.kind is DeviceKind.RIG:
+        shown = _at_the_nail(twin, number)
     for at, point in enumerate(sorted(stand.spec.points)):
         if point.startswith("di"):
             on = bool((7 * number % 32) >> (at % 5) & 1)
@@ -105,11 +108,35 @@ def show(stand: Stand, number: int) -> dict[str, float]:
         elif point.startswith("ai"):
             shown[f"{point}.voltage_v"] = value = -4.9 + 0.01 * (number % 971)
             twin.force(point, value)
+        elif point == "door_closed":
+            shown["door_closed.on"] = value = float(7 * number % 32 > 15)
+            twin.force(point, value)
+        elif point == "t1":
+            shown["t1.temperature_c"] = value = -100.0 + 0.5 * (number % 1999)
+            twin.force(point, value)
     return shown
+
+
+def _at_the_nail(twin: Any, number: int) -> dict[str, float]:
+    """The same for what a rig's PLC measures itself; it no longer looks at its sensors."""
+    plc = twin.plc
+    plc.look = lambda: None
+    plc.state = State(number % len(State))
+    plc.shown = Shown(
+        0.2 * (number % 1499), -40.0 + 0.2 * (number % 397), 50.0 * (number % 1597), 0.01 * (number % 401)
+    )
+    return {
+        "nail.position_mm": plc.shown.position_mm,
+        "nail.speed_mm_s": plc.shown.speed_mm_s,
+        "nail.force_n": plc.shown.force_n,
+        "nail.voltage_v": plc.shown.voltage_v,
+        "nail.state": float(plc.state),
+    }
 
 
 #: Half of what the shown values differ by from one poll to the next.
 CLOSE = {"voltage_v": 0.005, "current_a": 0.1, "temperature_c": 0.05, "setpoint_c": 0.05, "on": 0.0}
+CLOSE |= {"position_mm": 0.1, "speed_mm_s": 0.1, "force_n": 25.0, "state": 0.0}
 
 
 @pytest.mark.scenario

@@ -19,8 +19,9 @@ def kinds_written() -> set[str]:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             kind = node.args[0]
-            if name in WRITERS and isinstance(kind, ast.Constant) and isinstance(kind.value, str):
-                found.add(kind.value)
+            kinds = (kind.body, kind.orelse) if isinstance(kind, ast.IfExp) else (kind,)
+            if name in WRITERS:
+                found |= {it.value for it in kinds if isinstance(it, ast.Constant) and isinstance(it.value, str)}
     return found
 
 

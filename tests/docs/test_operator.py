@@ -51,6 +51,17 @@ def test_verdicts_and_exit_codes_are_those_of_the_program() -> None:
 def test_the_report_has_the_sections_that_the_page_names() -> None:
     template = (DOCS.parent / "bench" / "report" / "report.html.j2").read_text("utf-8")
     page = (DOCS / PAGE).read_text("utf-8")
-    for section in ("Clauses", "Results", "Curves", "How it ended", "Identity", "Devices and calibration"):
+    for section in (
+        "Clauses",
+        "Results",
+        "Judgement",
+        "Hand-over",
+        "Stroke",
+        "After the stimulus",
+        "Curves",
+        "How it ended",
+        "Identity",
+        "Devices and calibration",
+    ):
         assert f"<h2>{section} " in template
         assert f"**{section}" in page

@@ -49,10 +49,21 @@ async def device(
             await settings.wire.close()
 
 
-async def test_one_request_a_table_and_a_timeout() -> None:
-    async with device(module()) as (io2, peer):
+GAS_SLOW = RIG1.replace("below = 10.0, invalid = 65535 }", 'below = 10.0, invalid = 65535, timeout = "0.5 s" }')
+
+
+@pytest.mark.parametrize(
+    ("page", "measured"),
+    [
+        (RIG1, [rtu(1, 4, 0, 0, 0, 2)]),
+        (GAS_SLOW, [rtu(1, 4, 0, 0, 0, 1), rtu(1, 4, 0, 1, 0, 1)]),
+    ],
+    ids=["one timeout", "another timeout for gas"],
+)
+async def test_one_request_a_table_and_a_timeout(page: str, measured: list[bytes]) -> None:
+    async with device(module(), page=page) as (io2, peer):
         readings = await io2.read()
-        assert peer.requests == [rtu(1, 2, 0, 0, 0, 5), rtu(1, 4, 0, 0, 0, 1), rtu(1, 4, 0, 1, 0, 1)]
+        assert peer.requests == [rtu(1, 2, 0, 0, 0, 5), *measured]
         assert {reading.channel: reading.value for reading in readings} == pytest.approx(
             {
                 "dev.sample_closed.on": 0.0,

@@ -43,7 +43,14 @@ def test_the_page_that_comes_with_the_program() -> None:
     assert [gas.value([raw]) for raw in (0, 99, 100, 65534)] == [1.0, 1.0, 0.0, 0.0]
     assert math.isnan(gas.value([65535]))
     assert pressure.value([10132]) == pytest.approx(101.32)
-    assert (gas.timeout_s, pressure.timeout_s) == (0.5, 0.3)
+    assert (gas.timeout_s, pressure.timeout_s) == (0.3, 0.3)  # the page's, for none has one of its own
+
+
+def test_a_point_may_have_a_timeout_of_its_own() -> None:
+    gas_line = next(line for line in builtin("rig1-points").splitlines() if line.startswith("gas_clear"))
+    slow = gas_line.replace("invalid = 65535 }", 'invalid = 65535, timeout = "0.5 s" }')
+    listed = parse(builtin("rig1-points").replace(gas_line, slow), "slow.toml")
+    assert (listed.points["gas_clear"].timeout_s, listed.points["pressure"].timeout_s) == (0.5, 0.3)
 
 
 FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}

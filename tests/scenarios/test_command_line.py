@@ -167,7 +167,7 @@ def test_devices_that_are_not_what_the_bench_file_says_are_refused(tmp_path: Pat
         assert {"th1", "v1"} <= {fault["where"] for fault in last_object(done)["faults"]}
 
         gone = tmp_path / "gone.toml"
-        gone.write_text(re.sub(r"tcp://127.0.0.1:\d+", "tcp://127.0.0.1:1", good))
+        gone.write_text(re.sub(r'(?m)^url = "tcp://127.0.0.1:\d+', 'url = "tcp://127.0.0.1:1', good))
         done = call(*live(tmp_path, sequence, gone), folder=tmp_path)
         assert done.returncode == 4, done.stderr
         assert "psb" in done.stdout
