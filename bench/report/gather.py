@@ -136,7 +136,7 @@ def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
         if row["id"] in closed:
             limits = _closed_limit(limit) or limits
             value = yes_or_no(row.get("value")) or ("not answered" if judged else value)
-        said = {"by": by, "judged": judged, "limit_text": limits, "value_text": value}
+        said = {"by": by, "judged": judged, "closed": row["id"] in closed, "limit_text": limits, "value_text": value}
         rows.append({**row, **said})
     return sorted(rows, key=lambda row: row["kind"] != "requirement")
 

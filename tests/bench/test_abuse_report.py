@@ -54,7 +54,7 @@ def test_answers_stand_with_definition_name_and_ground(page: str) -> None:
 def test_a_judged_criterion_reads_yes_or_no(page: str) -> None:
     text = words_of(page)
     clause = text[text.index("No fire 不起火") :][:60]
-    assert "no 否 no 否" in clause, "its value, and what it must be"
+    assert "no 否 no 否 —" in clause, "its value, and what it must be"
 
 
 def test_the_hazard_level_is_said_in_words(page: str) -> None:
