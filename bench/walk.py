@@ -175,7 +175,7 @@ class Walk:
         """The longest time between two stored rows, of the steps in which current flows."""
         longest_s = self._recorder.take_longest_interval_s()
         aftermath = self._means.aftermath
-        if aftermath.begun and aftermath.ended_s is None:
+        if aftermath.begun and (aftermath.ended_s is None or isinstance(step, Observe)):
             aftermath.longest_interval_s = max(aftermath.longest_interval_s, longest_s)
         if isinstance(step, Charge | Discharge):
             self.longest_log_interval_s = max(self.longest_log_interval_s, longest_s)
