@@ -20,7 +20,7 @@ from bench.aftermath import Aftermath
 from bench.answers import Answers
 from bench.cause import Cause, EndKind, NotConfirmedError
 from bench.causes import cause_of, faults_of, said, unsafe
-from bench.energy import Energy, EnergyForbiddenError
+from bench.energy import Energy
 from bench.guard import STOPS_MOTION, Guard, is_fire
 from bench.judging import settle
 from bench.live import Live, LiveChannels
@@ -38,7 +38,6 @@ from bench.seat import Seat
 from bench.station import Station
 from bench.stream import Batch, Stage, Stream
 from bench.stroke import StrokeRun
-from bench.waiting import StepTimeoutError
 from bench.walk import Walk
 from drivers.clock import real_elapsed_s
 from drivers.errors import BenchError, DeviceError, RecordError
@@ -268,8 +267,9 @@ class _Run:
             await self._settle_stroke()
             await self._walk.observe()
             await self._settle_stroke()
-        except (BenchError, NotConfirmedError, EnergyForbiddenError, StepTimeoutError, ValueError) as error:
-            self._note("observation_broken_off", error=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the run is closed with what it has
+            trace = "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
+            self._note("observation_broken_off", error=f"{type(error).__name__}: {error}", trace=trace)
             self._observer(Message(f"the observation broke off: {error}", loud=True))
         finally:
             asking.cancel()
