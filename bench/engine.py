@@ -21,7 +21,7 @@ from bench.answers import Answers
 from bench.cause import Cause, EndKind, NotConfirmedError
 from bench.causes import cause_of, faults_of, said, unsafe
 from bench.energy import Energy
-from bench.guard import STOPS_MOTION, Guard, is_fire
+from bench.guard import Guard, is_fire, stops_motion
 from bench.judging import settle
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
@@ -146,6 +146,7 @@ class _Run:
         self._stream.subscribe(Stage.OBSERVER, self._show)
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
+        self._over = asyncio.Event()
         self._shown_s = -math.inf
         self._begun_s = asyncio.get_running_loop().time()
 
@@ -236,7 +237,7 @@ class _Run:
         """Energy off first; the rest may wait."""
         why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
         fire = is_fire(cause.rule) or self._guard.burns
-        self._safe.begin(why, fire=fire, stop_motion=cause.kind in STOPS_MOTION)
+        self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
 
     async def _sample_is_touched(self, cause: Cause) -> bool:
         """Whether an observation is owed: the stimulus has reached the sample, or nobody can say that it has not."""
@@ -244,6 +245,7 @@ class _Run:
             return False
         stroke = self._stroke
         if stroke is not None and stroke.pending and not self._aftermath.begun:
+            await self._safe.begin("is the sample touched")  # what still moves may make contact until it has stopped
             try:
                 touched = (await stroke.rig.status()).contact_mm is not None
                 what = stroke.touch
@@ -262,11 +264,13 @@ class _Run:
         self._observer(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
         await self._safe.begin("the stimulus was reached")
         await asyncio.gather(work, return_exceptions=True)
-        asking = asyncio.get_running_loop().create_task(self._stop_motion_when_asked(), name="stop motion")
+        loop = asyncio.get_running_loop()
+        walking = loop.create_task(self._observed_to_the_end(), name="observation to its end")
+        asking = loop.create_task(self._when_asked_to_stop(walking), name="asked to stop")
         try:
-            await self._settle_stroke()
-            await self._walk.observe()
-            await self._settle_stroke()
+            await walking
+        except asyncio.CancelledError:
+            self._note("not_asked", why="stopped after the observation: what is not judged awaits judgement")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the run is closed with what it has
             trace = "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
             self._note("observation_broken_off", error=f"{type(error).__name__}: {error}", trace=trace)
@@ -280,11 +284,19 @@ class _Run:
             return self._guard.later
         return Cause(EndKind.PERSON, "stop") if self._stop.is_set() else cause
 
-    async def _stop_motion_when_asked(self) -> None:
+    async def _observed_to_the_end(self) -> None:
+        await self._settle_stroke()
+        await self._walk.observe()
+        await self._settle_stroke()
+
+    async def _when_asked_to_stop(self, walking: asyncio.Task[None]) -> None:
+        """A person's stop stops the tool at once, and ends the run after the observation: nobody is asked then."""
         await self._stop.wait()
         if self._aftermath.ended_s is None:
             self._note("stop_asked")
             self._safe.begin("person: stop", stop_motion=True)
+        await self._over.wait()
+        walking.cancel()
 
     async def _settle_stroke(self) -> None:
         """What can still be read of a stroke that a trip broke off. Tried again once the observation is over."""
@@ -305,6 +317,7 @@ class _Run:
 
     def _observed(self) -> None:
         self._guard.observed = True
+        self._over.set()
 
     def _begin_end(self, cause: Cause) -> None:
         self._note(

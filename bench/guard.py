@@ -39,7 +39,15 @@ FIRE_WORDS = ("smoke", "flame", "fire", "gas")
 
 #: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
 #: half-driven nail is the worst sample in the house.
-STOPS_MOTION = frozenset({EndKind.INTERLOCK, EndKind.BENCH_LIMIT, EndKind.PERSON})
+_STOPPING = frozenset({EndKind.BENCH_LIMIT, EndKind.PERSON})
+_STOPPING_INTERLOCKS = ("door_closed", "door_locked", "estop_released", "light_curtain_clear")
+
+
+def stops_motion(cause: Cause) -> bool:
+    """Whether a cause stops a tool that is in the sample: see above. An exhaust that failed does not."""
+    interlock = (cause.rule or "").removeprefix("interlock.").partition(":")[0]
+    return cause.kind in _STOPPING or (cause.kind is EndKind.INTERLOCK and interlock in _STOPPING_INTERLOCKS)
+
 
 #: What is the sample's own doing once the stimulus has begun.
 _SAMPLES = ("sample", "detector")
@@ -213,7 +221,7 @@ class Guard:
         )
         if self.observed or (of_sample and not self._energy.energised):
             return
-        if self.cause is not None and cause.kind in STOPS_MOTION:
+        if self.cause is not None and stops_motion(cause):
             self._take_energy_away(f"after a trip: {cause.rule}", fire=self.burns, stop_motion=True)
         self._trip(cause)
 
@@ -276,7 +284,7 @@ class Guard:
                 },
             )
         finally:
-            self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=cause.kind in STOPS_MOTION)
+            self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
             if not self.tripped.done():
                 self.tripped.set_result(cause)
 

@@ -80,7 +80,9 @@ class Seat:
         guard.hold_to(first, without=[limit.channel for limit in first])  # known from the start, acted on later
 
     def enter(self, phase: Phase) -> None:
-        """A step of this phase begins."""
+        """A step of this phase begins. What is energised after an observation is watched like anything else."""
+        if phase is not Phase.OBSERVATION:
+            self._guard.observed = False
         if phase is not self._phase:
             self.hold_to(phase)
 

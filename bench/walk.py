@@ -27,6 +27,7 @@ from sequences.language import (
     Rest,
     Step,
 )
+from sequences.tree import walk_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,11 @@ class Walk:
     async def observe(self) -> None:
         """After a trip from the stimulus on: the observation that the sequence still asks for, from the step that was
         broken off. Nothing is energised and nothing moves."""
-        for number, step in enumerate(self._means.plan.sequence.steps, 1):
-            still = isinstance(step, Observe | Judge | Quarantine | Hold | Rest | Measure)
-            if number >= self.reached and still and step.phase is Phase.OBSERVATION:
-                await self._steps((step,), _Where(), first=number)
+        for number, top in enumerate(self._means.plan.sequence.steps, 1):
+            for _, step in walk_steps((top,)) if number >= self.reached else ():
+                still = isinstance(step, Observe | Judge | Quarantine | Hold | Rest | Measure)
+                if still and step.phase is Phase.OBSERVATION:
+                    await self._steps((step,), _Where(), first=number)
 
     def last_took_s(self) -> float | None:
         """How long the step under way took in the turn before."""

@@ -40,6 +40,8 @@ def check_order(sequence: Sequence, callee: Callable[[Call], Sequence | None], *
         findings.append(Finding(path, error, "write class: abuse, if that is what is meant", key=True))
         return findings
     if whole and not findings:
+        findings += _behind_observation(steps)
+    if whole and not findings:
         findings += _afterwards([step.kind for _, step in steps], stimuli[-1], [path for path, _ in steps])
     return findings
 
@@ -56,6 +58,16 @@ def _afterwards(kinds: list[str], stimulus: int, paths: list[Path]) -> list[Find
     if behind != len(kinds) - 1:
         error = f"{kinds[-1]} stands behind the quarantine, which hands the sample over"
         return [Finding(paths[-1], error, "let the quarantine be the last step", key=True)]
+    return []
+
+
+def _behind_observation(steps: list[tuple[Path, Step]]) -> list[Finding]:
+    """The first step behind an observation that is not of it: a sample that had its stimulus is left alone."""
+    watched = next((at for at, (_, step) in enumerate(steps) if step.kind == "observe"), len(steps))
+    for path, step in steps[watched + 1 :]:
+        if step.phase is not Phase.OBSERVATION and step.kind != "confirm":
+            fix = "every stimulus before the observation; another test is another sample"
+            return [Finding(path, f"{step.kind} stands behind the observation", fix, key=True)]
     return []
 
 

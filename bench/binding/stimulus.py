@@ -133,6 +133,13 @@ def _heater(step: Heat, channel: BoundChannel, where: str, findings: Findings) -
 
 
 def _observation(step: Observe, where: str, values: Mapping[str, float], findings: Findings) -> None:
+    for name in ("duration", "until", "rate", "at_most"):
+        findings.need(
+            worth(getattr(step, name), values) is not None,
+            f"{name} rests on what the run has to find out, and a trip may keep that from it",
+            where,
+            "an observation's own values rest on the cell and the parameters alone",
+        )
     duration_s, longest_s = worth(step.duration, values), worth(step.at_most, values)
     if duration_s is not None and longest_s is not None:
         findings.need(

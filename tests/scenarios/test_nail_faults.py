@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ CASES = (
         frozenset({"completed", "sample_event", "interlock"}),
         frozenset({"pass", "inconclusive", "aborted"}),
     ),
+    Case("exhaust", _input("exhaust_flow"), True, frozenset({"interlock"}), frozenset({"aborted"})),
+    Case("person", lambda _: signal.raise_signal(signal.SIGINT), False, frozenset({"person"}), frozenset({"aborted"})),
     Case("wire cut", _cut("th1"), True, frozenset({"device", "staleness"}), frozenset({"error", "aborted"})),
     Case("link lost", _cut("rig"), True, frozenset({"device", "staleness"}), frozenset({"error", "aborted"})),
     Case("cycler lost", _cut("psb"), True, frozenset({"device", "staleness"}), frozenset({"error", "aborted"})),

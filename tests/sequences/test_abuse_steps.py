@@ -50,11 +50,11 @@ def test_a_sound_abuse_test_loads_and_its_names_are_settled() -> None:
         (JUDGE + QUARANTINE, QUARANTINE, "no judge step follows"),
         (JUDGE + QUARANTINE, JUDGE, "no quarantine step follows"),
         (OBSERVE + JUDGE, JUDGE + OBSERVE, "no judge step follows"),
-        (QUARANTINE, QUARANTINE + "  - rest: {duration: 1 h}\n", "rest stands behind the quarantine"),
+        (QUARANTINE, QUARANTINE + "  - rest: {duration: 1 h}\n", "rest stands behind the observation"),
         (
             QUARANTINE,
             "  - short: {phase: stimulus, duration: 10 min}\n" + QUARANTINE,
-            "no observe step follows",
+            "short stands behind the observation",
         ),
         ("speed: 1 mm/s", "speed: 1 mm", "speed wants a speed (mm/s)"),
         ("speed: 1 mm/s", "speed: 0 mm/s", "not more than zero"),
@@ -155,4 +155,4 @@ def test_the_order_counts_the_steps_of_a_call() -> None:
     call = "  - call: {id: again, sequence: lab/small}\n"
     with pytest.raises(ConfigError) as refused:
         parse_with(changed(QUARANTINE, QUARANTINE + call), "x.yaml", library)
-    assert "stands behind the quarantine" in refused.value.faults[0].error
+    assert "stands behind the observation" in refused.value.faults[0].error
