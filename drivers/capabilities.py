@@ -137,6 +137,18 @@ class TellsOutput(Protocol):
 
 
 @runtime_checkable
+class TellsDeviations(Protocol):
+    """A device that can be asked whether it still is as it was armed and set.
+
+    ``deviations`` says in words what differs now: a set value or limit that reads back otherwise, remote control lost,
+    an output that its own protection switched off (with the alarms), a restart; empty when nothing does. It only
+    reads, one or two exchanges a call, and goes round so that a few calls look at everything.
+    """
+
+    async def deviations(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
 class Closes(Protocol):
     """A device with a task of its own. ``close`` ends it, before the device's wire is closed. Idempotent."""
 
