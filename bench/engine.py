@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from bench.aftermath import Aftermath
@@ -21,6 +23,7 @@ from bench.answers import Answers
 from bench.cause import Cause, EndKind, NotConfirmedError
 from bench.causes import cause_of, faults_of, said, unsafe
 from bench.energy import Energy
+from bench.first_out import FirstOut
 from bench.guard import Guard, is_fire, stops_motion
 from bench.judging import settle
 from bench.live import Live, LiveChannels
@@ -49,6 +52,12 @@ PROGRESS_S = 0.1
 #: Giving remote control back is a courtesy; it may not hold up the end.
 RELEASE_S = 2.0
 
+OnTrip = Callable[[Cause, SafeResult], object]
+
+
+def not_latched(_cause: Cause, _safe: SafeResult) -> None:
+    """For a bench that is gone with its run."""
+
 
 async def run(
     plan: Plan,
@@ -61,16 +70,17 @@ async def run(
     stop: asyncio.Event,
     observer: Observer = nobody,
     hands: Hands | None = None,
+    on_trip: OnTrip = not_latched,
 ) -> Outcome:
     """Run the plan to its end, whatever that is, and leave the bench safe.
 
-    ``hands`` carry the sample on a simulated bench.
+    ``hands`` carry the sample on a simulated bench. ``on_trip`` is told of a trip, once the safe state has ended.
 
     ``station`` is connected; ``log`` and ``recorder`` are open and stay so (the caller seals the bundle). ``stop`` is
     a person's: setting it takes energy away and ends the run; setting it again changes nothing. Errors of devices,
     sample, record and program come back in the Outcome. Raises only CancelledError, after the safe state.
     """
-    return await _Run(plan, station, log, recorder, answers, truth, stop, observer, hands).go()
+    return await _Run(plan, station, log, recorder, answers, truth, stop, observer, hands, on_trip).go()
 
 
 class _Run:
@@ -87,7 +97,9 @@ class _Run:
         stop: asyncio.Event,
         observer: Observer,
         hands: Hands | None,
+        on_trip: OnTrip,
     ) -> None:
+        self._on_trip = on_trip
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
         self._truth, self._stop, self._observing = truth, stop, observer
         self._stream, self._energy = Stream(), Energy()
@@ -104,6 +116,7 @@ class _Run:
             ),
             burns=lambda seen: self._guard.burns or self._guard.burns_by(seen),
         )
+        self._first_out = FirstOut(self._stream, log.event)
         self._guard = self._made_guard()
         self._seat = Seat(
             plan,
@@ -166,12 +179,15 @@ class _Run:
         cause, error = self._why(work, [*pollers, timer], cancelled=cancelled)
         self._phase = self._walk.phase
         self._take_energy_away(cause)
+        latching = loop.create_task(self._latch(), name="latch")
         touched = loop.create_task(self._sample_is_touched(cause), name="is the sample touched")
         cancelled |= await outlast(touched)
         if touched.result():
             going_on = loop.create_task(self._observe_on(cause, work), name="observation")
             cancelled |= await outlast(going_on)
             cause = going_on.result()
+        cancelled |= await outlast(loop.create_task(self._minute_after_trip(stopped), name="first out"))
+        cancelled |= await outlast(latching)
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
@@ -311,6 +327,38 @@ class _Run:
             return
         self._walk.take_broken_off(stroke.values)
 
+    def _guards_event(self, kind: str, /, **fields: Any) -> None:
+        """What the guard says goes on the log; its first trip is what is looked at closely."""
+        if kind == "trip":
+            self._first_out.trip()
+        self._log.event(kind, **fields)
+
+    async def _latch(self) -> None:
+        """A trip, a detector that spoke, a bench that is not proven safe: it stays so until a person has looked."""
+        safe = await self._safe.begin("latch")
+        cause = self._guard.cause or self._guard.later
+        if cause is None and not safe.confirmed:
+            cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
+        if cause is None or (cause.kind is EndKind.SAMPLE_EVENT and self._guard.stimulated and not is_fire(cause.rule)):
+            return
+        try:
+            self._on_trip(cause, safe)
+        except BenchError as error:
+            self._note("not_latched", error=str(error.faults[0].error))
+            self._observer(Message(f"THE TRIP IS NOT LATCHED: {error.faults[0].error}", loud=True))
+        else:
+            self._note("latched", cause=cause.kind, rule=cause.rule, device=cause.device)
+
+    async def _minute_after_trip(self, stopped: asyncio.Task[Any]) -> None:
+        """Go on reading at the full rate for a while after a trip, unless a person stops that; then keep it all."""
+        left_s = self._first_out.left_s()
+        if left_s > 0.0 and self._log.failed is None and not stopped.done():
+            self._energy.watch(closely=True)
+            self._observer(Message(f"recording the {left_s:.0f} s after the trip; Ctrl-C ends that"))
+            await asyncio.wait([stopped], timeout=left_s)
+        with suppress(RecordError):  # told by log.failed
+            self._first_out.write()
+
     def _stimulated(self) -> None:
         self._guard.stimulated = True
         self._energy.watch(closely=True)
@@ -422,7 +470,7 @@ class _Run:
             lost=lost,
             stream=self._stream,
             energy=self._energy,
-            event=self._log.event,
+            event=self._guards_event,
             take_energy_away=self._safe.begin,
         )
 

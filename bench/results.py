@@ -266,6 +266,18 @@ class SampleResult(Sample):
         return cls.model_validate({**sample.model_dump(by_alias=True), "exit_code": 0})
 
 
+class AckResult(Result):
+    """What ``ack`` ends with: the latch that was taken away, by whom, and what the hardware said then."""
+
+    schema_: Literal["cellbench/ack/1"] = Field(default="cellbench/ack/1", alias="schema")
+    bench: str
+    run_id: str
+    by: str
+    note: str
+    cause: str
+    seen: dict[str, float | None]
+
+
 class SequenceRow(Shape):
     """One sequence of the library; ``status`` is where the standard's edition stands."""
 
@@ -374,8 +386,8 @@ def values_of(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset
 
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (
-    RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, ErrorResult, FileResult,
-    SampleList, SampleResult, SequenceList, DeviceList,
+    RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, AckResult, ErrorResult,
+    FileResult, SampleList, SampleResult, SequenceList, DeviceList,
 )  # fmt: skip
 
 

@@ -18,9 +18,11 @@ import sequences
 from bench import bundle, engine, run_sample
 from bench.answers import Answers, GivenAnswers, HeardAnswers, SimulatedOperator
 from bench.answers_file import Asked, answers_from_file
+from bench.cause import Cause
 from bench.config import load_bench, load_cell, wire_keys
 from bench.data_folder import DataFolder, check_space
 from bench.hands import BorrowedHands
+from bench.latch import Latches, latch_of
 from bench.log import RunLog
 from bench.means import Hands
 from bench.notebook import TruthProbe
@@ -28,6 +30,7 @@ from bench.observing import Observer, nobody
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
 from bench.results import FaultRow, RunResult, SampleUsed, run_result
+from bench.safe_state import SafeResult
 from bench.samples import Sample
 from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
@@ -179,6 +182,7 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
 
     async def main() -> RunResult:
         clock = system_clock(asyncio.get_running_loop().time)
+        Latches(prepared.data.path).refuse(prepared.plan.bench.name)
         keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
         with prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()):
             far = FarEnd(clock, {}, Flight(), simulated=False, hands=_standing_hands(prepared.plan))
@@ -228,6 +232,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
                     stop=stop,
                     observer=observer,
                     hands=far.hands,
+                    on_trip=_latching(prepared, run_id, folder, far),
                 )
             except BaseException:
                 log.close()
@@ -259,6 +264,19 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"faults": faults})
         return result
+
+
+def _latching(prepared: Prepared, run_id: str, folder: Path, far: FarEnd) -> engine.OnTrip:
+    """Where a trip is latched: in the data folder, unless the bench is gone with its run."""
+    if prepared.mode == "simulated" and far.truth is not None:
+        return engine.not_latched
+    latches = Latches(prepared.data.path)
+
+    def put(cause: Cause, safe: SafeResult) -> None:
+        utc_s = far.clock.utc_s()
+        latches.put(latch_of(prepared.plan, cause, safe, run_id=run_id, bundle=str(folder), utc_s=utc_s))
+
+    return put
 
 
 def _at_bench(answers: Answers, prepared: Prepared, far: FarEnd) -> Answers:

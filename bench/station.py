@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 from bench.binding.shapes import BoundChannel
+from bench.config import BenchFile
 from bench.config.profiles import configured
 from bench.energy import Energy
 from bench.found_on import found_on
@@ -47,7 +48,7 @@ class Station:
             if key not in self.wires:
                 self.wires[key] = make_wire(url, flight=counted, simulated=simulated)
             self._keys[name] = key
-            self.devices[name] = self._made(name, self.wires[key])
+            self.devices[name] = made_device(plan.bench, name, self.wires[key], clock, plan.points[name])
 
     async def __aenter__(self) -> Station:
         """Open and connect. Raises DeviceError with the faults of every device that failed, and what was found on."""
@@ -97,22 +98,6 @@ class Station:
         if not isinstance(device, Chamber):
             raise TypeError(f"{device.name} is no chamber")
         return device
-
-    def _made(self, name: str, wire: Wire) -> Device:
-        entry, bench = self.plan.bench.devices[name], self.plan.bench
-        model = configured(driver_model(entry.model, frozenset(bench.distributions)), bench, name)
-        return model.create(
-            DeviceSettings(
-                name=name,
-                wire=wire,
-                clock=self.clock,
-                unit=entry.unit,
-                serial=entry.serial,
-                points=self.plan.points[name],
-                rating=entry.rating,
-                mains_hz=bench.mains_hz,
-            )
-        )
 
     async def _connect(self) -> None:
         failed: list[DeviceError] = []
@@ -176,6 +161,24 @@ class Station:
         if cancelled:
             raise asyncio.CancelledError
         return tuple(faults)
+
+
+def made_device(bench: BenchFile, name: str, wire: Wire, clock: Clock, points: tuple[str, ...]) -> Device:
+    """The driver of one device of a bench file, on a wire that is or will be open. Raises ConfigError, KeyError."""
+    entry = bench.devices[name]
+    model = configured(driver_model(entry.model, frozenset(bench.distributions)), bench, name)
+    return model.create(
+        DeviceSettings(
+            name=name,
+            wire=wire,
+            clock=clock,
+            unit=entry.unit,
+            serial=entry.serial,
+            points=points,
+            rating=entry.rating,
+            mains_hz=bench.mains_hz,
+        )
+    )
 
 
 def _modules(place: BoundChannel) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bench.cli import attach, check, demo, devices, export, judge, report, run, sample, sequences, simulate, verify
+from bench.cli import ack, attach, check, demo, devices, export, judge, report, run, sample, sequences, simulate, verify
 from bench.cli.ending import examples_of, performed
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ sample.add_to(app)
 report.add_to(app)
 judge.add_to(app)
 attach.add_to(app)
+ack.add_to(app)
 verify.add_to(app)
 export.add_to(app)
 simulate.add_to(app)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from bench.latch import Latch, LatchedLimit, Latches
 from bench.shipped import examples
 from drivers import Dimension, parse_as
 from tests.scenarios.runs import SHORT
@@ -394,3 +395,49 @@ def test_report_and_export_write_beside_a_closed_bundle(tmp_path: Path) -> None:
     done = call("verify", moved, "--json", folder=tmp_path)
     assert done.returncode == 1
     assert any(problem["file"] == "result.json" for problem in last_object(done)["problems"])
+
+
+@pytest.mark.fault("F55", "F58")
+def test_a_latch_is_acknowledged_by_name_once_its_cause_is_gone(tmp_path: Path) -> None:
+    latch = Latch(
+        bench="demo",
+        run_id="0001-x",
+        bundle="runs/0001-x",
+        utc_s=1767600000.0,
+        kind="interlock",
+        rule="interlock.door_closed",
+        device="io1",
+        value=0.0,
+        limit=0.5,
+        safe=True,
+        devices=("io1", "th1"),
+        limits=(
+            LatchedLimit(rule="interlock.door_closed", channel="io1.di1.on", low=0.5),
+            LatchedLimit(rule="contactor open", channel="io1.di0.on", high=0.5),
+            LatchedLimit(rule="sample.temperature", channel="th1.ai0.temperature_c", high=-30.0),  # the room is warmer
+        ),
+        points={"io1": ("di0", "di1"), "th1": ("ai0",)},
+    )
+    latches = Latches(tmp_path / "cellbench-data")
+    latches.put(latch)
+    sample(tmp_path)
+    with standing(tmp_path) as bench:
+        refused = call(*live(tmp_path, quick(tmp_path, 4), bench), folder=tmp_path)
+        assert refused.returncode == 4
+        assert "acknowledged" in last_object(refused)["faults"][0]["error"]
+        assert not list((tmp_path / "cellbench-data" / "runs").glob("*")), "nothing was begun"
+
+        there = call("ack", "--bench", bench, "--by", "lin", "--json", folder=tmp_path)
+        assert there.returncode == 3
+        assert [fault["where"] for fault in last_object(there)["faults"]] == ["th1.ai0.temperature_c"]
+        assert latches.of("demo") is not None
+
+        latches.path("demo").unlink()
+        latches.put(latch.model_copy(update={"limits": latch.limits[:2]}))
+        assert call("ack", "--bench", bench, "--by", " ", folder=tmp_path).returncode == 2
+        done = call("ack", "--bench", bench, "--by", "lin", "--note", "door shut", "--json", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert last_object(done)["seen"]["io1.di1.on"] == 1.0
+        assert latches.of("demo") is None
+        assert json.loads(latches.history("demo").read_text())["by"] == "lin"
+        assert call("ack", "--bench", bench, "--by", "lin", folder=tmp_path).returncode == 2, "nothing left to do"

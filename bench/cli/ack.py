@@ -1,0 +1,83 @@
+"""``cellbench ack``: a person acknowledges a trip, once its cause is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.ending import examples_of, output, print_json, told
+from bench.cli.options import BENCH, DATA, JSON
+from drivers import ConfigError, Fault, PreflightRefused, real_elapsed_s, system_clock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.results import AckResult
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "ack",
+        epilog=examples_of(
+            'cellbench ack --bench bench.toml --by "Wang Fang"',
+            'cellbench ack --bench bench.toml --by "Wang Fang" --note "door switch replaced" --json',
+        ),
+    )(command)
+
+
+def command(
+    bench: BENCH,
+    by: Annotated[str, typer.Option("--by", help="Who has looked at the bench and takes the latch away.")],
+    note: Annotated[str, typer.Option("--note", help="What was found and done.")] = "",
+    data: DATA = None,
+    as_json: JSON = False,
+) -> None:
+    """Acknowledge a trip. The hardware is read first: while the cause is there the bench stays latched (code 3).
+
+    It switches nothing and starts nothing. Exit code 0 acknowledged, 2 nothing to acknowledge, 3 the cause is still
+    there, 4 the bench is held by a run or the latch cannot be kept.
+    """
+    with told(as_json=as_json):
+        result = acknowledge(bench, by, note, data)
+        if as_json:
+            print_json(result)
+        else:
+            output.print(f"acknowledged by {result.by}: {result.cause}", markup=False, soft_wrap=True)
+            output.print("the bench may be used again; nothing was started", markup=False)
+        raise typer.Exit(result.exit_code)
+
+
+def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) -> AckResult:
+    """Read the hardware and, if the cause is gone, take the latch away."""
+    from bench.config import load_bench, wire_keys
+    from bench.data_folder import DataFolder
+    from bench.latch import Acknowledged, Latches, acknowledgeable, still_there
+    from bench.look import look
+    from bench.results import AckResult
+
+    bench = load_bench(bench_path)
+    data = DataFolder.choose(data_path, os.environ)
+    latches = Latches(data.path)
+    clock = system_clock(real_elapsed_s)
+    latch = acknowledgeable(latches.of(bench.name), bench.name, by)
+    unknown = [name for name in latch.devices if name not in bench.devices]
+    if unknown:
+        raise ConfigError([_other_bench(name, bench_path) for name in unknown])
+    with data.lock(wire_keys(bench, latch.devices), run="ack", start_utc_s=clock.utc_s()):
+        seen, faults = asyncio.run(look(bench, latch.devices, latch.points, clock))
+        faults += still_there(latch, seen)
+        if faults:
+            error = PreflightRefused(faults[0].error, faults[0].where, faults[0].fix)
+            error.faults = tuple(faults)
+            raise error
+        latches.release(Acknowledged(latch=latch, by=by.strip(), note=note, utc_s=clock.utc_s(), seen=seen))
+    return AckResult(
+        exit_code=0, bench=bench.name, by=by.strip(), note=note, run_id=latch.run_id, cause=latch.text(), seen=seen
+    )
+
+
+def _other_bench(name: str, path: Path) -> Fault:
+    return Fault(f"the latch names device {name!r}, which this bench file does not", str(path), "give the bench's file")
