@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from bench.answers import Permission
+from bench.arming import Arming, Decisions
 from bench.live import Live
 from bench.means import HEAT, Means
 from bench.stream import Batch
@@ -30,6 +31,26 @@ RAMP_S = 10.0
 RETRACT = Text(
     en="Pull the tool out? The sample may still react. A separate decision of one person.",
     zh="是否退出针/压头？样品仍可能反应。须由人员单独决定。",
+)
+SHORT = Decisions(
+    arm=Text(
+        en="ARM the short circuit. Nobody is near the sample, the door is shut. First person's decision.",
+        zh="短路预备（第一人确认）：样品周围无人，门已关闭。",
+    ),
+    start=Text(
+        en="CLOSE the short circuit. Second person's decision: what follows cannot be undone.",
+        zh="闭合短路（第二人确认）：之后的过程不可撤销。",
+    ),
+)
+HEATING = Decisions(
+    arm=Text(
+        en="ARM the heating of the sample. Nobody is near it, the door is shut. First person's decision.",
+        zh="加热预备（第一人确认）：样品周围无人，门已关闭。",
+    ),
+    start=Text(
+        en="START the heating. Second person's decision: what follows cannot be undone.",
+        zh="开始加热（第二人确认）：之后的过程不可撤销。",
+    ),
 )
 
 
@@ -108,6 +129,7 @@ async def short(run: StepRun, step: Short) -> None:
         raise ValueError("the sample's place has no short contactor")
     run.begin(math.inf)
     await seat.isolate()
+    await _by_two(means, what, SHORT)
     means.energy.begin(what)
     means.event("short_close", device=channel.short.device, point=channel.short.point)
     means.aftermath.begin("short closed", device=channel.short.device)
@@ -123,6 +145,8 @@ async def short(run: StepRun, step: Short) -> None:
 async def heat(run: StepRun, step: Heat) -> None:
     means, worth = run.means, run.means.worth
     limit_s, target_c, within_k = worth(step.timeout), worth(step.temperature), worth(step.tolerance)
+    run.begin(limit_s)
+    await _by_two(means, HEAT, HEATING)
     run.begin(limit_s)
     means.energy.begin(HEAT)
     means.aftermath.begin("heat", device=step.by)
@@ -147,6 +171,11 @@ async def heat(run: StepRun, step: Heat) -> None:
     if reason is None:
         raise run.timed_out("the sample's place" if means.chamber is None else means.chamber.name, limit_s)
     run.reason = reason
+
+
+async def _by_two(means: Means, what: str, decisions: Decisions) -> None:
+    by = await Arming(means.answers, means.seat, means.event).by_two(decisions)
+    means.event("stimulus_started", what=what, by=by)
 
 
 async def _ended(waiting: Awaitable[str | None]) -> str | None:

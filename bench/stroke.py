@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.aftermath import NAIL, Aftermath
-from bench.answers import Answers, Permission
-from bench.cause import NotConfirmedError
+from bench.answers import Answers
+from bench.arming import Arming, Decisions
 from bench.energy import Energy
 from bench.seat import Seat
 from bench.stream import Batch, Stream
@@ -38,13 +38,15 @@ AT_END_MM = 0.05
 #: The first row of the buffer in the sample tells when contact was, if it is this near to it.
 NEAR_CONTACT_MM = 1.0
 
-ARM = Text(
-    en="ARM the rig. Nobody is near it, the door is shut. First person's decision.",
-    zh="设备预备（第一人确认）：周围无人，门已关闭。",
-)
-START = Text(
-    en="START the stroke. Second person's decision: what follows cannot be undone.",
-    zh="启动行程（第二人确认）：之后的过程不可撤销。",
+DECISIONS = Decisions(
+    arm=Text(
+        en="ARM the rig. Nobody is near it, the door is shut. First person's decision.",
+        zh="设备预备（第一人确认）：周围无人，门已关闭。",
+    ),
+    start=Text(
+        en="START the stroke. Second person's decision: what follows cannot be undone.",
+        zh="启动行程（第二人确认）：之后的过程不可撤销。",
+    ),
 )
 
 
@@ -84,12 +86,8 @@ class StrokeRun:
         self._stroke = stroke
         self.event("rig_prepared", device=self.rig.name, **_fields(stroke))
         await self.rig.prepare(stroke)
-        first = await permitted(self.answers, self.event, Permission("arm", ARM))
-        self.energy.move(on=True)
-        self.event("rig_arming", device=self.rig.name, by=first)
-        await self.rig.arm()
-        await self._camera()
-        second = await permitted(self.answers, self.event, Permission("start", START, frozenset({first})))
+        asking = Arming(self.answers, self.seat, self.event)
+        second = await asking.by_two(DECISIONS, armed=self._arm, disarmed=self._disarm)
         self.number += 1
         self.pending = True
         self.event("stroke_started", device=self.rig.name, stroke=self.number, by=second)
@@ -149,6 +147,17 @@ class StrokeRun:
         )
         return status
 
+    async def _arm(self, by: str) -> None:
+        self.energy.move(on=True)
+        self.event("rig_arming", device=self.rig.name, by=by)
+        await self.rig.arm()
+        await self._camera()
+
+    async def _disarm(self) -> None:
+        self.event("rig_disarming", device=self.rig.name)
+        await self.rig.disarm()
+        self.energy.move(on=False)
+
     async def _camera(self) -> None:
         self.event("camera_trigger", on=True)
         await self.rig.camera(on=True)
@@ -195,16 +204,6 @@ class StrokeRun:
             self.values["stroke.speed"] = (last.position_mm - first.position_mm) / (last.mono_s - first.mono_s)
             if first.position_mm - contact_mm <= NEAR_CONTACT_MM:  # a slow stroke may have outlasted the buffer
                 self.aftermath.contact_at(first.mono_s)
-
-
-async def permitted(answers: Answers, event: Callable[..., Any], permission: Permission) -> str:
-    """The name of who gave leave, on the log. Raises NotConfirmedError if nobody did."""
-    by = await answers.permit(permission)
-    if by is None:
-        event("not_permitted", what=permission.what)
-        raise NotConfirmedError(f"nobody gave leave to {permission.what}")
-    event("permitted", what=permission.what, by=by)
-    return by
 
 
 class _Moves:

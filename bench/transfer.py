@@ -7,11 +7,11 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.answers import Permission
+from bench.arming import permitted
 from bench.cause import Cause, EndKind, NotConfirmedError
 from bench.live import LiveChannels
 from bench.means import Means
 from bench.seat import SampleRefused, Seat
-from bench.stroke import permitted
 from drivers.errors import Fault
 from sequences.language import Confirm, Entry, Phase, Text, Transfer
 
