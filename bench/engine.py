@@ -223,6 +223,7 @@ class _Run:
             pollers=self._pollers,
             stream=self._stream,
             seat=self._seat,
+            energy=self._energy,
             event=self._log.event,
         )
         self._observer(Message("preflight: reading the bench and the sample"))

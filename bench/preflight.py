@@ -14,11 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bench.energy import Energy
 from bench.found_on import carries_current, found_on
 from bench.plan import Plan
 from bench.poller import Poller
 from bench.seat import Seat
 from bench.stream import Stream
+from bench.wiring_proof import WiringProof, needs_pulse
 from drivers.capabilities import Cycler, Switches
 from drivers.errors import DeviceError
 from sequences.language import Phase
@@ -26,7 +28,8 @@ from sequences.language import Phase
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """One run's preflight. Nothing is energised while it works but the contactor, at the very end."""
+    """One run's preflight. Nothing is energised while it works but the contactor, at the very end, and, on a bench with
+    several channels, a short pulse that shows where the current goes."""
 
     plan: Plan
     cycler: Cycler
@@ -34,6 +37,7 @@ class Preflight:
     pollers: tuple[Poller, ...]
     stream: Stream
     seat: Seat
+    energy: Energy
     event: Callable[..., Any]
 
     async def run(self) -> float:
@@ -45,11 +49,14 @@ class Preflight:
             poller.hurry()
         await self.seat.heard(channel for poller in self.pollers for channel in poller.device.channels)
         await self._adopt_what_is_energised()
-        ocv_v = self.seat.judge()
+        ocv_v = self.seat.judge(rested=True)
         self.event("preflight_passed", ocv_v=ocv_v)
         await self._arm()
         self.seat.hold_to(Phase.CONDITIONING)
+        await self.seat.heard(self.plan.channel.interlocks.values(), after_s=asyncio.get_running_loop().time())
         await self.seat.connect(ocv_v)
+        if needs_pulse(self.plan):
+            await WiringProof(self.plan, self.cycler, self.seat, self.energy, self.event).run(ocv_v)
         return ocv_v
 
     async def _adopt_what_is_energised(self) -> None:

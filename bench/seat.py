@@ -30,6 +30,9 @@ NO_CELL_V = 0.1
 WINDOW_MARGIN_V = 0.02
 #: The terminal must show the sample's voltage this closely once the contactor is closed, beyond both accuracies.
 SAME_VOLTAGE_V = 0.1
+#: A sample that nobody has energised yet is as warm as its place, within this. A chamber that was just set to another
+#: temperature is waited for: a sample far from its air is not at rest.
+WARM_K = 15.0
 CONTACTOR_S = 2.0
 #: A first reading may take this many rest periods, and this long on top.
 FIRST_READING_PERIODS = 3.0
@@ -171,8 +174,9 @@ class Seat:
         await self.switch(point, on=on)
         await self._confirmed(point, feedback, closed=on, after_s=after_s)
 
-    def judge(self) -> float:
-        """The sample's voltage, if sensors, interlocks and the sample here are as they must be before any energy.
+    def judge(self, *, rested: bool = False) -> float:
+        """The sample's voltage, if sensors, interlocks and the sample here are as they must be before any energy. One
+        that has ``rested`` is as warm as its place: a surface sensor that says otherwise is wrong, or the sample is.
 
         Raises SampleRefused with all that is not.
         """
@@ -191,6 +195,11 @@ class Seat:
         found += [
             _broken(latest[name]) for name in (*sensors, *channel.interlocks.values()) if not is_good(latest[name])
         ]
+        if rested and not found and channel.ambient is not None:
+            air = latest[channel.ambient]
+            found += [
+                _warm(latest[name], air) for name in channel.surface if abs(latest[name].value - air.value) > WARM_K
+            ]
         ocv = latest[channel.cell_voltage]
         if is_good(ocv):
             found += self._voltage_faults(ocv)
@@ -324,6 +333,18 @@ def _outside(subject: str, rule: str, reading: Reading, limit: float) -> tuple[C
         fault = Fault(
             f"{rule}: {reading.value:.4g} is already beyond {limit:.4g}", reading.channel, "bring it inside, then start"
         )
+    return cause, fault
+
+
+def _warm(surface: Reading, air: Reading) -> tuple[Cause, Fault]:
+    cause = Cause(
+        EndKind.SAMPLE_EVENT, "preflight: at ambient", surface.channel.split(".", 1)[0], surface.value, air.value
+    )
+    fault = Fault(
+        f"it shows {surface.value:.1f} degC in air of {air.value:.1f} degC before anything was energised",
+        surface.channel,
+        "check the sensor; if the sample is truly that warm or cold, wait until it has soaked",
+    )
     return cause, fault
 
 

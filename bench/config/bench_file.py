@@ -162,6 +162,11 @@ class Channel(Strict):
     contactor: PointRef = Field(description="output off is not isolation", examples=['"io1.do0"'])
     contactor_feedback: PointRef = Field(description="proves that it opened", examples=['"io1.di0"'])
     abuse: bool = Field(default=False, description="true only where an abuse test may be run")
+    wiring_proof: Literal["pulse", "by hand"] = Field(
+        default="pulse",
+        description="on a bench with several channels: a pulse shows that the current reaches this sample; "
+        '"by hand" says that a person proved it',
+    )
     reaches: dict[PlaceName, Reach] = Field(default_factory=dict, description="one [channels.NAME.reaches.PLACE] each")
 
 

@@ -149,3 +149,10 @@ def test_device_limits_and_both_watchdogs_are_armed_before_the_contactor_closes(
     run_small(tmp_path, meanwhile=meanwhile)
     assert armed["limits"] is not None
     assert armed["watchdog_s"] == 4.0
+
+
+@pytest.mark.fault("F34")
+def test_a_sensor_that_is_far_from_the_air_of_a_sample_at_rest(tmp_path: Path) -> None:
+    world = World()
+    world.surface_c[1] = world.surface_c[0] + 20.0  # inside every limit, and not where a resting sample can be
+    refused(run_small(tmp_path, world=world), "before anything was energised")
