@@ -127,6 +127,7 @@ def test_the_documents_examples_are_cells() -> None:
         assert read_cell(block, "cell-file.md").mass_kg > 0
 
 
+@pytest.mark.fault("F29", "F26")
 @given(st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(), st.lists(st.integers())))
 def test_nothing_but_a_finite_quantity_of_the_right_kind_is_a_voltage(written: object) -> None:
     try:

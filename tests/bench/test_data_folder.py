@@ -62,6 +62,7 @@ def test_no_sequence_id_makes_a_folder_elsewhere(tmp_path_factory: pytest.TempPa
     assert re.fullmatch(r"[0-9]{4,}-[a-z0-9-]*[a-z0-9]", run_id)
 
 
+@pytest.mark.fault("F76")
 def test_a_spoiled_counter_is_not_guessed(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     data.new_run(None, ROOM)
@@ -76,6 +77,7 @@ def test_an_out_folder_that_is_a_file_is_a_record_error(tmp_path: Path) -> None:
         DataFolder(tmp_path).new_run(tmp_path / "out", ROOM)
 
 
+@pytest.mark.fault("F51", "F70")
 def test_two_processes_never_get_one_number(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\nfrom bench.data_folder import DataFolder\n"
@@ -87,6 +89,7 @@ def test_two_processes_never_get_one_number(tmp_path: Path) -> None:
     assert sorted(lines) == sorted(f"{number:04d}-x-y" for number in range(1, 201))
 
 
+@pytest.mark.fault("F51", "F59", "F78")
 def test_a_held_bench_says_who_holds_it(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     # 2026-11-22T08:00:00Z is 1795334400 s after the epoch.
@@ -116,6 +119,7 @@ def test_release_may_be_repeated(tmp_path: Path) -> None:
     assert not (tmp_path / "locks" / lock_name(KEYS[0])).read_text()
 
 
+@pytest.mark.fault("F60")
 def test_a_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
     code = (
         "import sys; from bench.data_folder import DataFolder\n"
@@ -157,6 +161,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.fault("F67")
 def test_a_start_wants_twice_the_room_that_the_run_may_take(tmp_path: Path) -> None:
     check_space(tmp_path, 1000, free=2000)
     with pytest.raises(RecordError, match="free"):

@@ -82,6 +82,7 @@ def test_every_command_is_on_the_log_before_it_leaves(tmp_path: Path) -> None:
     assert ran.kinds.index("safe_state") < ran.kinds.index("verdict")
 
 
+@pytest.mark.fault("I3")
 def test_polls_are_at_p_only_while_something_is_energised(tmp_path: Path) -> None:
     counts: dict[str, int] = {}
 
@@ -119,6 +120,7 @@ def ended(ran: Ran, kind: EndKind, verdict: Verdict) -> None:
     assert any(isinstance(one, Message) and one.loud for one in ran.seen)
 
 
+@pytest.mark.fault("F56")
 def test_a_person_stops_it_once_and_for_all(tmp_path: Path) -> None:
     async def meanwhile(scene: Scene) -> None:
         await energised(scene)
@@ -273,6 +275,7 @@ def test_cancelling_the_run_makes_safe_first(tmp_path: Path) -> None:
     assert is_safe(worlds[0])
 
 
+@pytest.mark.fault("F56")
 @pytest.mark.parametrize("delay_ms", range(0, 40, 3))
 def test_a_stop_at_any_moment_of_the_start_leaves_nothing_on(tmp_path: Path, delay_ms: int) -> None:
     async def meanwhile(scene: Scene) -> None:
@@ -297,6 +300,7 @@ def test_a_step_that_never_ends_is_an_error_with_its_name(tmp_path: Path) -> Non
     assert is_safe(ran.world)
 
 
+@pytest.mark.fault("F41")
 def test_an_output_that_goes_off_by_itself_is_no_empty_cell(tmp_path: Path) -> None:
     async def meanwhile(scene: Scene) -> None:
         while scene.world.current_a() > -1.0:  # the discharge
@@ -312,6 +316,7 @@ def test_an_output_that_goes_off_by_itself_is_no_empty_cell(tmp_path: Path) -> N
     assert is_safe(ran.world)
 
 
+@pytest.mark.fault("F47")
 def test_a_soak_that_is_never_reached_times_out(tmp_path: Path) -> None:
     steps = ONE_CYCLE.replace("soak: {temperature: 25 degC", "soak: {temperature: 40 degC")
     ran = run_small(tmp_path, steps)

@@ -242,6 +242,7 @@ CHARGE = "charge: {{mode: cccv, voltage: {v}, current: {i}, end: 'current <= 1 A
 DISCHARGE = "discharge: {{mode: cc, voltage: {v}, current: {i}, timeout: 6 h}}"
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize(
     ("step", "v", "i", "words"),
     [
@@ -354,6 +355,7 @@ def test_an_override_is_read_with_its_unit_and_kept_with_its_text() -> None:
     assert (rate.text, rate.overridden) == ("1 I3", False)
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -514,12 +516,14 @@ def test_a_standing_simulated_bench_is_driven_live_and_stamped_simulated() -> No
     assert (plan.mode, plan.simulated) == ("live", True)
 
 
+@pytest.mark.fault("F53")
 @pytest.mark.parametrize("state", ["destroyed", "quarantined"])
 def test_a_sample_at_its_end_is_refused(state: str) -> None:
     ended = Sample.model_validate({"id": "S-1", "type": "solid-state-gen1", "mass_kg": 0.8, "state": state})
     assert state in only(refused(sample=ended))
 
 
+@pytest.mark.fault("F53")
 def test_a_sample_of_another_type_is_refused() -> None:
     assert "nmc-25ah" in only(refused(sample=Sample(id="S-1", type="nmc-25ah", mass_kg=0.7)))
 

@@ -43,6 +43,7 @@ def test_a_run_that_was_cut_short_is_noted_and_changes_nothing_else(tmp_path: Pa
     assert (kept.state, kept.actual_capacity_ah, kept.runs) == (SampleState.RECEIVED, None, ("0001-run",))
 
 
+@pytest.mark.fault("F53", "H12")
 @pytest.mark.parametrize(
     ("kind", "awaiting", "state"),
     [

@@ -130,6 +130,7 @@ def test_one_that_fails_hangs_or_crashes_never_skips_the_others(broken: str, how
     assert result.took_s <= 6.1
 
 
+@pytest.mark.fault("H1", "H4")
 def test_a_cycler_that_is_gone_is_isolated_by_the_contactor() -> None:
     bench = Bench()
     bench.cycler.hang = True
@@ -173,6 +174,7 @@ def test_a_feedback_that_is_no_good_reading_proves_nothing() -> None:
     assert not bench.make().isolated
 
 
+@pytest.mark.fault("F24")
 def test_a_lost_stop_is_sent_again() -> None:
     bench = Bench()
     bench.cycler.fail = WireClosed("psb", "making safe", "the far end is gone")

@@ -65,6 +65,7 @@ def test_the_refusal_of_an_unknown_sample_names_options_that_exist(tmp_path: Pat
     assert "cellbench sample add C9 --cell CELL --mass" in caught.value.faults[0].fix
 
 
+@pytest.mark.fault("F53")
 def test_a_destroyed_sample_never_comes_back(tmp_path: Path) -> None:
     store = SampleStore(tmp_path)
     store.add(cell())
@@ -123,6 +124,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
         store.add(cell())
 
 
+@pytest.mark.fault("F76")
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"schema": "cellbench/sample/2"}', b'{"schema": "cellbench/sample/1"}',
@@ -137,6 +139,7 @@ def test_a_record_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes)
         store.list()
 
 
+@pytest.mark.fault("F76")
 def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_atomically(path, b"old")

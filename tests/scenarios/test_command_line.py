@@ -115,6 +115,7 @@ def live(folder: Path, sequence: Path, bench: Path) -> tuple[str | Path, ...]:
     return ("run", sequence, "--bench", bench, "--cell", CELL, "--live", "--sample", "S-1", "--operator", "t", "--json")
 
 
+@pytest.mark.fault("F51", "F59")
 def test_a_run_on_a_standing_bench_is_live_and_stamped_simulated(tmp_path: Path) -> None:
     sample(tmp_path)
     with standing(tmp_path) as bench:
@@ -149,6 +150,7 @@ def test_a_run_on_a_standing_bench_is_live_and_stamped_simulated(tmp_path: Path)
         assert call("verify", stopped["bundle"], folder=tmp_path).returncode == 0
 
 
+@pytest.mark.fault("F40")
 def test_devices_that_are_not_what_the_bench_file_says_are_refused(tmp_path: Path) -> None:
     sample(tmp_path)
     sequence = quick(tmp_path, 4)
@@ -175,6 +177,7 @@ def test_devices_that_are_not_what_the_bench_file_says_are_refused(tmp_path: Pat
     assert not list((tmp_path / "cellbench-data").glob("runs/*/*.parquet"))
 
 
+@pytest.mark.fault("F53")
 def test_a_live_run_asks_for_the_sample(tmp_path: Path) -> None:
     done = call("run", SHORT, "--bench", BENCH, "--cell", CELL, "--live", "--json", folder=tmp_path)
     assert done.returncode == 2
@@ -359,6 +362,7 @@ def test_a_simulated_device_answers_clients_that_others_wrote(tmp_path: Path) ->
         assert child.wait(timeout=20) == 0
 
 
+@pytest.mark.fault("F67", "H15")
 def test_the_record_of_a_run_whose_disk_fills_says_so(tmp_path: Path) -> None:
     """A file size limit of the operating system stands in for a full disk: the write fails in the middle of a run."""
     limit = "import resource,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "

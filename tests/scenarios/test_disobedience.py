@@ -41,6 +41,7 @@ def is_a_device_error(result: RunResult, watched: Watched) -> None:
     assert watched.made_safe()
 
 
+@pytest.mark.fault("F23", "I7")
 @pytest.mark.parametrize(
     "lines",
     [
@@ -59,12 +60,14 @@ def test_a_discharge_whose_set_values_change_is_no_result_of_the_sample(tmp_path
     assert "capacity_ah" not in result.results
 
 
+@pytest.mark.fault("H3", "F23")
 def test_a_charge_at_more_than_its_set_current_ends_within_seconds(tmp_path: Path) -> None:
     result, watched = run(order(tmp_path), arrange=at(CHARGING_S, told(b"CURR 4.9")))
     is_a_device_error(result, watched)
     assert result.test_s < CHARGING_S + 10.0
 
 
+@pytest.mark.fault("F32", "H14")
 def test_a_cycler_whose_reading_is_frozen_does_not_pass(tmp_path: Path) -> None:
     def freeze(bench: SimulatedBench) -> None:
         bench.scene.personality("psb").stuck = True
@@ -74,6 +77,7 @@ def test_a_cycler_whose_reading_is_frozen_does_not_pass(tmp_path: Path) -> None:
     assert watched.made_safe()
 
 
+@pytest.mark.fault("F50")
 def test_a_contactor_that_drops_under_current_is_the_bench_s_fault(tmp_path: Path) -> None:
     arrange = at(DISCHARGING_S, lambda bench: bench.scene.plant.stick_contactor("1", closed=False))
     result, watched = run(order(tmp_path), arrange=arrange)
@@ -90,6 +94,7 @@ def test_a_contactor_that_drops_at_rest_is_never_a_failed_sample(tmp_path: Path,
     assert watched.made_safe()
 
 
+@pytest.mark.fault("H4")
 def test_a_contactor_that_welds_is_no_pass(tmp_path: Path) -> None:
     arrange = at(DISCHARGING_S, lambda bench: bench.scene.plant.stick_contactor("1", closed=True))
     result, watched = run(order(tmp_path), arrange=arrange)
@@ -99,6 +104,7 @@ def test_a_contactor_that_welds_is_no_pass(tmp_path: Path) -> None:
     assert any("NOT PROVEN OPEN" in fault.error for fault in result.faults)
 
 
+@pytest.mark.fault("F42")
 def test_an_output_found_on_is_told_and_made_safe_even_at_no_current(tmp_path: Path) -> None:
     result, _ = run(order(tmp_path), arrange=told(b"SYST:LOCK ON", b"VOLT 3", b"OUTP ON"))
     assert "found_energised" in kinds(result)
@@ -106,6 +112,7 @@ def test_an_output_found_on_is_told_and_made_safe_even_at_no_current(tmp_path: P
     assert result.verdict == "pass"
 
 
+@pytest.mark.fault("F66", "H7")
 @pytest.mark.parametrize("when_s", [0.0, DISCHARGING_S])
 @pytest.mark.parametrize("also", [(), ("door_closed",)], ids=["alone", "with the door"])
 def test_smoke_leaves_the_chamber_off_whenever_and_with_whatever_it_comes(
@@ -124,6 +131,7 @@ def test_smoke_leaves_the_chamber_off_whenever_and_with_whatever_it_comes(
     assert watched.made_safe()
 
 
+@pytest.mark.fault("F67")
 def test_a_disk_that_fills_up_in_mid_run_is_code_4_with_nothing_on(tmp_path: Path) -> None:
     result, watched = run(order(tmp_path), arrange=at(DISCHARGING_S, lambda _: fill_disk(tmp_path)))
     assert (result.exit_code, result.verdict) == (4, "error")

@@ -42,6 +42,7 @@ def refused(result: RunResult, watched: Watched, *, exit_code: int) -> str:
     return said(result)
 
 
+@pytest.mark.fault("F37", "H2")
 def test_a_reversed_cell_is_refused_before_anything_is_connected(tmp_path: Path) -> None:
     text = refused(*run(order(tmp_path, edits={"reversed": "true"})), exit_code=3)
     assert "revers" in text or "polarity" in text
@@ -52,6 +53,7 @@ def test_a_missing_cell_is_refused(tmp_path: Path) -> None:
     assert "cell" in text
 
 
+@pytest.mark.fault("F31")
 def test_an_open_thermocouple_is_refused(tmp_path: Path) -> None:
     def open_it(bench: SimulatedBench) -> None:
         bench.scene.personality("th1").open_sensor("ai0")
@@ -71,6 +73,7 @@ def left_on(bench: SimulatedBench) -> None:
     assert plant.terminal("1").current_a > 1.0
 
 
+@pytest.mark.fault("F42")
 @pytest.mark.parametrize("missing", ["th1", "ch1"])
 def test_a_missing_device_leaves_nothing_on_that_was_found_on(tmp_path: Path, missing: str) -> None:
     """The plant is the oracle: 5 A flowed before we came, and none does after we gave up."""
@@ -104,6 +107,7 @@ def test_a_contactor_that_does_not_close_is_a_device_error(tmp_path: Path) -> No
     assert "contactor" in refused(result, watched, exit_code=4)
 
 
+@pytest.mark.fault("F2", "H4")
 @pytest.mark.parametrize("device", ["psb", "io1", "th1"])
 def test_a_wire_cut_in_the_middle_of_a_step_ends_in_the_safe_state(tmp_path: Path, device: str) -> None:
     result, watched = run(order(tmp_path), arrange=at(300.0, lambda bench: bench.scene.cut(device)))
@@ -115,6 +119,7 @@ def test_a_wire_cut_in_the_middle_of_a_step_ends_in_the_safe_state(tmp_path: Pat
     assert verify(Path(result.bundle)).status is VerifyStatus.INTACT
 
 
+@pytest.mark.fault("F54", "H10")
 def test_a_door_that_opens_trips(tmp_path: Path) -> None:
     arrange = at(300.0, lambda bench: bench.scene.plant.set_input("chamber1", "door_closed", 0.0))
     result, watched = run(order(tmp_path), arrange=arrange)
@@ -123,6 +128,7 @@ def test_a_door_that_opens_trips(tmp_path: Path) -> None:
     assert watched.made_safe()
 
 
+@pytest.mark.fault("F31", "F26")
 def test_a_thermocouple_that_opens_under_current_trips_by_staleness(tmp_path: Path) -> None:
     arrange = at(300.0, lambda bench: bench.scene.personality("th1").open_sensor("ai1"))
     result, watched = run(order(tmp_path), arrange=arrange)
@@ -130,6 +136,7 @@ def test_a_thermocouple_that_opens_under_current_trips_by_staleness(tmp_path: Pa
     assert watched.made_safe()
 
 
+@pytest.mark.fault("F29", "F76")
 def test_files_at_fault_are_refused_by_code_2_with_every_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         prepare(order(tmp_path, overrides={"current": "2 I1", "curent": "1 I1"}), {})

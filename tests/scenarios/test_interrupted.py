@@ -78,6 +78,7 @@ def fill_disk(folder: Path) -> None:
     os.close(full)
 
 
+@pytest.mark.fault("F56", "T24", "H13")
 @pytest.mark.parametrize(
     ("act", "always"),
     [(cancel, False), (cancel, True), (person, False), (both, True), (crash, False), (door, False), (full_disk, False)],
@@ -93,6 +94,7 @@ def test_nothing_stays_on_whenever_it_comes_between_two_exchanges(
             assert found.outcome.safe_state.confirmed, f"exchange {at}"
 
 
+@pytest.mark.fault("F56")
 @pytest.mark.parametrize("act", [cancel, person, both, full_disk], ids=["cancelled", "stop", "both", "disk full"])
 def test_nothing_stays_on_whichever_await_of_the_walk_it_comes_at(
     brief: Prepared, whole: Disturbed, tmp_path: Path, act: Act
@@ -110,6 +112,7 @@ def belated(device: str) -> Act:
     return lambda found: found.bench.scene.personality(device).faults.push(late(0.7))
 
 
+@pytest.mark.fault("F24", "F3")
 @pytest.mark.parametrize("device", ["psb", "io1", "ch1"])
 @pytest.mark.parametrize("fault", [lost, belated])
 def test_one_reply_that_is_lost_or_late_never_costs_the_proof_of_the_safe_state(
@@ -130,6 +133,7 @@ def mute(device: str) -> Act:
     return act
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize("device", ["psb", "io1", "ch1", "th1"])
 def test_a_device_that_is_no_longer_heard_is_made_safe_all_the_same(
     brief: Prepared, whole: Disturbed, tmp_path: Path, device: str
@@ -156,6 +160,7 @@ def test_a_wire_that_is_cut_leaves_nothing_on_once_the_watchdogs_have_acted(
         assert found.outcome.verdict is Verdict.ERROR
 
 
+@pytest.mark.fault("F60", "F74")
 def test_a_screen_that_fails_ends_nothing_and_hides_no_safe_state(brief: Prepared, tmp_path: Path) -> None:
     heard: list[Observation] = []
 
@@ -170,6 +175,7 @@ def test_a_screen_that_fails_ends_nothing_and_hides_no_safe_state(brief: Prepare
     assert len(heard) == 1
 
 
+@pytest.mark.fault("F67")
 def test_a_record_that_cannot_be_kept_ends_the_run_by_the_host(
     brief: Prepared, whole: Disturbed, tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def test_nothing_breaks(tmp_path: Path) -> None:
     _bench_is_safe(watched)
 
 
+@pytest.mark.fault("F48", "F54", "F55", "H11", "I1")
 @pytest.mark.parametrize(("case", "moment"), [pytest.param(c, m, id=f"{c.name}-{m}") for c, m in _drawn()])
 def test_a_fault_in_the_stroke(tmp_path: Path, case: Case, moment: int) -> None:
     stroke = Stroke(case, moment)
