@@ -167,6 +167,12 @@ def bind(
     """
     findings = Findings()
     simulated = mode == "simulated" or bench.far_end == "simulated"
+    findings.need(
+        bench.maintenance is None,
+        f"the bench is in maintenance: {bench.maintenance}",
+        bench.where("maintenance"),
+        "finish the work, then take the line out of the bench file",
+    )
     sequence = _expanded(sequence, bench, findings)
     equipment = equip(bench, models, findings)
     bind_roles(equipment, findings)

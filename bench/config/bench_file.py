@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bench.config.guard_table import GuardTable
 from bench.config.loading import Document, Strict, load_document, read_document
 from bench.config.quantities import (
     AsTuple,
@@ -219,6 +220,9 @@ class BenchFile(Document):
     title: str = Field(min_length=1, max_length=200, examples=['"Cell tester 2, room 114"'])
     mains_hz: Annotated[int, BeforeValidator(_mains)] = Field(alias="mains", examples=['"50 Hz"'])
     far_end: Literal["hardware", "simulated"] = "hardware"
+    maintenance: str | None = Field(
+        default=None, min_length=1, max_length=200, description="why nothing may be run now; take the line out again"
+    )
     distributions: Annotated[tuple[str, ...], AsTuple] = Field(
         default=(), description="third-party packages whose drivers this bench may use"
     )
@@ -227,6 +231,7 @@ class BenchFile(Document):
     places: dict[PlaceName, Place] = Field(min_length=1, description="one [places.NAME] for each")
     channels: dict[ChannelName, Channel] = Field(min_length=1, description="one [channels.NAME] for each")
     limits: Limits = Field(description="a table [limits]")
+    guard: GuardTable = Field(default_factory=GuardTable, description="a table [guard]")
     calibration: dict[PointRef, Calibration] = Field(default_factory=dict)
     simulation: Simulation = Field(default_factory=Simulation)
 

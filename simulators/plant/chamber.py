@@ -31,7 +31,11 @@ SETTLED_K = 1e-3
 
 
 class ChamberPlant:
-    """Set ``setpoint_c`` and ``running``; read ``air_c``, what the chamber's own sensor shows."""
+    """Set ``setpoint_c`` and ``running``; read ``air_c``, what the chamber's own sensor shows.
+
+    A fault fixes its ramp: a welded heater (``forced_k_s`` above zero) heats whatever it is told, a stalled one does
+    nothing (0).
+    """
 
     def __init__(self, times: Times, start_c: float) -> None:
         self._times = times
@@ -42,6 +46,17 @@ class ChamberPlant:
         self._wall_c, self._integral_k_s = start_c, 0.0
         self._saved = (start_c, 0.0)
         self._sensor = Lagged(start_c, SENSOR_S)
+        self._forced_k_s: float | None = None
+
+    @property
+    def forced_k_s(self) -> float | None:
+        """The ramp that a fault fixes, in K/s; None: none."""
+        return self._forced_k_s
+
+    @forced_k_s.setter
+    def forced_k_s(self, value: float | None) -> None:
+        self._times.event()
+        self._forced_k_s = value
 
     @property
     def setpoint_c(self) -> float:
@@ -76,6 +91,8 @@ class ChamberPlant:
     @property
     def settled(self) -> bool:
         """Whether the air is where it is going to stay while nothing inside gives heat."""
+        if self._forced_k_s is not None:
+            return False
         wanted = self._setpoint_c if self._running else self._room_c
         wall = self._running or abs(self._wall_c - wanted) < SETTLED_K
         return wall and abs(self.end_c - wanted) < SETTLED_K and abs(self._sensor.end_c - wanted) < SETTLED_K
@@ -106,6 +123,8 @@ class ChamberPlant:
                 self._integral_k_s += GAIN_PER_S / RESET_S * error * dt_s
         else:
             ramp_k_s = (self._wall_c - air) / AIR_TO_WALL_S
+        if self._forced_k_s is not None:
+            ramp_k_s = self._forced_k_s
         self.end_c = air + (ramp_k_s + heat_w / AIR_J_K) * dt_s
         mean_c = 0.5 * (air + self.end_c)
         self._wall_c += ((mean_c - self._wall_c) / WALL_S + (self._room_c - self._wall_c) / ROOM_S) * dt_s
