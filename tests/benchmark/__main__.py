@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmark.pairs import Comparison
+from tests.benchmark.reaction import reaction
 from tests.benchmark.reads import reads
 from tests.benchmark.steps import Unmeasured, steps
 from tests.benchmark.virtual_run import virtual_run
@@ -18,12 +19,12 @@ SCHEMA = "cellbench/benchmark/1"
 ROOT = Path(__file__).parents[2]
 OPENHTF = ROOT / ".venv-benchmark" / "bin" / "python"
 PAIRS, QUICK_PAIRS = 7, 3
-READS, STEPS = 2000, 1500
+READS, STEPS, CROSSINGS = 2000, 1500, 60
 
 Row = Comparison | Unmeasured
 
 _EXAMPLES = """examples:
-  ./scripts/benchmark                  all of it, in about two minutes
+  ./scripts/benchmark                  all of it, in about six minutes
   ./scripts/benchmark --quick          fewer pairs, to see that it works
   ./scripts/benchmark --json >now.json
 """
@@ -58,6 +59,8 @@ def _measured(pairs: int) -> list[Row]:
     rows: list[Row] = [virtual_run(pairs)]
     _say(f"CPU per read, {pairs} pairs each ...")
     rows += reads(pairs, READS)
+    _say(f"reaction, {pairs} pairs ...")
+    rows.append(reaction(pairs, CROSSINGS))
     _say(f"engine steps, {pairs} pairs each ...")
     return [*rows, *steps(pairs, STEPS, OPENHTF if OPENHTF.exists() else None)]
 
