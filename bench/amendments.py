@@ -1,13 +1,15 @@
 """What was added to a closed bundle: ``amendments/NNNN.json``, each carrying the hash of what it follows.
 
 The first names the sha256 of ``manifest.json``, each later one that of the amendment before it; each vouches for its
-own text with ``digest``, by the manifest's rule. Nothing that is sealed is touched. What the chain cannot show is
-that its *last* amendments were taken away: docs/bundle.md says so, and what helps.
+own text with ``digest``, by the manifest's rule, and is signed in ``NNNN.json.sig``. Nothing that is sealed is touched.
+What the chain alone cannot show is that its *last* amendments were taken away together with their signatures; the
+register of the data folder that added them remembers how many there were (bench/seal_key.py).
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -19,17 +21,20 @@ from typing import Any, Literal
 
 import orjson
 
+from bench import schemas, signature
 from bench.bundle import AMENDMENTS, MANIFEST, digest_of, manifest_text, sha256_of, sync
 from bench.results import Problem
+from bench.seal_key import SealKey, remembered
+from bench.signature import Sealed
 from drivers.errors import ConfigError, Fault, RecordError
 
-SCHEMA = "cellbench/amendment/1"
+SCHEMA = schemas.newest("amendment")
 #: Where attached files lie, each named by its own sha256.
 FILES = f"{AMENDMENTS}/files"
 
 Kind = Literal["judgement", "attachment"]
 
-_NUMBERED = re.compile(rf"{AMENDMENTS}/([0-9]{{4}})\.json")
+_NUMBERED = re.compile(rf"{AMENDMENTS}/([0-9]{{4}})\.json(?:\.sig)?")
 #: What an interrupted addition leaves: nothing rests on it, and the next one clears it away.
 _UNFINISHED = re.compile(r"\..*\.part")
 _KEYS = frozenset({"schema", "n", "kind", "made_utc", "by", "note", "previous", "digest"})
@@ -38,10 +43,11 @@ _FILE_KEYS = frozenset({"path", "sha256", "size"})
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """One addition, as it was written; ``sha256`` is that of its file."""
+    """One addition, in the newest form; ``sha256`` is that of its file, ``key`` the one that signed it ("" if none)."""
 
     data: Mapping[str, Any]
     sha256: str
+    key: str = ""
 
     @property
     def n(self) -> int:
@@ -93,13 +99,14 @@ def read(folder: Path, *, files: bool = False) -> Chain:
         if name not in here:
             problems.append(_problem(name, f"is missing: {path_of(numbers[-1])} comes after it"))
             break
-        data, why = _checked(folder / name, n, head)
+        data, key, why = _checked(folder / name, n, head)
         if data is None:
-            problems.append(_problem(name, why))
+            problems.append(_problem(*why))
             break
         head = sha256_of(folder / name)
-        found.append(Amendment(data, head))
+        found.append(Amendment(data, head, key))
     told = {amendment.path for amendment in found} | {problem.file for problem in problems}
+    told |= {f"{amendment.path}{signature.SUFFIX}" for amendment in found if amendment.key}
     for amendment in found:
         if amendment.kind == "attachment":
             told.add(str(amendment.data["path"]))
@@ -110,8 +117,8 @@ def read(folder: Path, *, files: bool = False) -> Chain:
 
 
 @contextmanager
-def adding(folder: Path) -> Iterator[Adding]:
-    """Hold the chain of a closed bundle, so that two people who add at once do so one after the other.
+def adding(folder: Path, key: SealKey | None = None) -> Iterator[Adding]:
+    """Hold the chain of a closed bundle, so that two people who add at once do so one after the other. ``key`` signs.
 
     Raises RecordError if the bundle is not closed or what was added before does not hold.
     """
@@ -125,25 +132,42 @@ def adding(folder: Path) -> Iterator[Adding]:
         for path in _files(folder):
             if _UNFINISHED.fullmatch(path.name):
                 path.unlink()
+        if key is not None:
+            _clear_broken_off(folder, key)
         chain = read(folder, files=True)
         if chain.problems:
             said = "; ".join(map(str, chain.problems))
             raise RecordError(f"what was added before does not hold: {said}", str(folder), "restore it, then add to it")
-        yield Adding(folder, chain)
+        yield Adding(folder, chain, key)
     finally:
         os.close(handle)
+
+
+def _clear_broken_off(folder: Path, key: SealKey) -> None:
+    """Take away the signature of an addition that was broken off before the amendment itself had its name.
+
+    Only where the key's own register knows that it never came about: elsewhere the amendment may have been taken away.
+    """
+    known = remembered(key.folder).get(sha256_of(folder / MANIFEST))
+    if known is None:
+        return
+    beside = folder / f"{path_of(known.amendments + 1)}{signature.SUFFIX}"
+    if not (folder / path_of(known.amendments + 1)).exists():
+        beside.unlink(missing_ok=True)
 
 
 class Adding:
     """The end of a chain, held by this process."""
 
-    def __init__(self, folder: Path, chain: Chain) -> None:
+    def __init__(self, folder: Path, chain: Chain, key: SealKey | None = None) -> None:
         self.folder = folder
         self.chain = chain
+        self._key = key
 
     def append(self, kind: Kind, *, by: str, note: str, utc_s: float, **fields: Any) -> Amendment:
-        """Write the next amendment; it is on disk, whole, when this returns. Raises RecordError."""
+        """Write the next amendment; it is on disk, whole and signed, when this returns. Raises RecordError."""
         n = len(self.chain.amendments) + 1
+        key = self._key
         data: dict[str, Any] = {
             "schema": SCHEMA,
             "n": n,
@@ -152,17 +176,26 @@ class Adding:
             "by": by,
             "note": note,
             **fields,
+            "signer": None if key is None else key.public,
             "previous": self.chain.head,
             "digest": "",
         }
         data["digest"] = digest_of(data)
+        content = manifest_text(data).encode()
         path = self.folder / path_of(n)
+        beside = path.with_name(path.name + signature.SUFFIX)
+        amendment = Amendment(data, hashlib.sha256(content).hexdigest(), "" if key is None else key.public)
         try:
             path.parent.mkdir(exist_ok=True)
-            put_whole(path, manifest_text(data).encode())
+            if key is not None:  # the signature first: the amendment's own name makes it count
+                put_whole(beside, key.sign(content))
+            put_whole(path, content)
+            if key is not None:  # last: the register must never know of an amendment that was not made
+                key.remember(sha256_of(self.folder / MANIFEST), Sealed(n, amendment.sha256))
         except OSError as error:
+            if not path.exists():
+                beside.unlink(missing_ok=True)
             raise unwritable(self.folder, error) from error
-        amendment = Amendment(data, sha256_of(path))
         self.chain = Chain((*self.chain.amendments, amendment), amendment.sha256)
         return amendment
 
@@ -205,28 +238,45 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in (folder / AMENDMENTS).rglob("*") if not path.is_dir()]
 
 
-def _checked(path: Path, n: int, previous: str) -> tuple[dict[str, Any] | None, str]:
-    """An amendment's data, or None and why it does not hold."""
-    if path.is_symlink():
-        return None, "is a link, not the file that was written"
-    raw = path.read_bytes()
+def _checked(path: Path, n: int, previous: str) -> tuple[dict[str, Any] | None, str, tuple[str, str]]:
+    """An amendment's data in the newest form and the key that signed it; or None, and which file does not hold and why."""
+    name = path_of(n)
     try:
+        raw = b"" if path.is_symlink() else path.read_bytes()
         data = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None, "is not a whole amendment"
-    if not isinstance(data, dict) or _KEYS - data.keys():
-        return None, "is not a whole amendment"
-    if data["schema"] != SCHEMA:
-        return None, f"has schema {data['schema']!r}; this program knows {SCHEMA}"
-    if manifest_text(data).encode() != raw or digest_of(data) != data["digest"]:
-        return None, "does not agree with its own digest"
+        whole = isinstance(data, dict) and not _KEYS - data.keys()
+        own = whole and manifest_text(data).encode() == raw and digest_of(data) == data["digest"]
+    except (orjson.JSONDecodeError, OSError, UnicodeEncodeError):
+        return None, "", (name, "is not a whole amendment, or a link")
+    if not whole:
+        return None, "", (name, "is not a whole amendment")
+    if not own:
+        return None, "", (name, "does not agree with its own digest")
+    try:
+        data = schemas.migrated(data, "amendment", name)
+    except RecordError as error:
+        return None, "", (name, error.faults[0].error)
     if data["n"] != n:
-        return None, f"says that it is number {data['n']}"
+        return None, "", (name, f"says that it is number {data['n']}")
     if data["previous"] != previous:
-        return None, f"does not carry the hash of {MANIFEST if n == 1 else path_of(n - 1)}"
+        return None, "", (name, f"does not carry the hash of {MANIFEST if n == 1 else path_of(n - 1)}")
     if data["kind"] == "attachment" and _FILE_KEYS - data.keys():
-        return None, "does not say what was attached"
-    return data, ""
+        return None, "", (name, "does not say what was attached")
+    return _signed(path, raw, data)
+
+
+def _signed(path: Path, raw: bytes, data: dict[str, Any]) -> tuple[dict[str, Any] | None, str, tuple[str, str]]:
+    signer = data["signer"]
+    if signer is None:
+        return data, "", ("", "")
+    beside = path.with_name(path.name + signature.SUFFIX)
+    name = f"{AMENDMENTS}/{beside.name}"
+    if beside.is_symlink() or not beside.is_file():
+        return None, "", (name, f"is missing: {AMENDMENTS}/{path.name} is signed")
+    key, why = signature.check(raw, beside.read_bytes())
+    if key and key != signer:
+        why = f"is another key's than {AMENDMENTS}/{path.name} says"
+    return (None, "", (name, why)) if why else (data, key, ("", ""))
 
 
 def _file_problem(folder: Path, data: Mapping[str, Any], *, compare: bool) -> list[Problem]:

@@ -41,9 +41,10 @@ def columns(record: Record) -> dict[str, Column]:
         "Step Count / 1": rows.steps,
     }
     table.update({label: rows.role(role) for role, label in LABELS.items() if role in rows.known_roles})
-    charged_ah, discharged_ah = moved(mono_s, current_a)
+    breaks = rows.breaks
+    charged_ah, discharged_ah = moved(mono_s, current_a, breaks)
     power_w = [None if v is None or i is None else v * i for v, i in zip(voltage_v, current_a, strict=True)]
-    charged_wh, discharged_wh = moved(mono_s, power_w)
+    charged_wh, discharged_wh = moved(mono_s, power_w, breaks)
     return table | {
         "Charging Capacity / Ah": charged_ah,
         "Discharging Capacity / Ah": discharged_ah,
@@ -54,15 +55,17 @@ def columns(record: Record) -> dict[str, Column]:
     }
 
 
-def moved(t_s: Sequence[float], rate: Column) -> tuple[list[float], list[float]]:
+def moved(t_s: Sequence[float], rate: Column, breaks: frozenset[int] = frozenset()) -> tuple[list[float], list[float]]:
     """What flowed in and out since the first row, per hour of the rate's unit (A to Ah, W to Wh), both >= 0.
 
-    Trapezoids between neighbouring rows; nothing is added across a row without a value.
+    Trapezoids between neighbouring rows; nothing is added across a row without a value, nor up to a row of ``breaks``:
+    the first after the program was dead, when the output was off.
     """
     spans = [0.0]
     for at in range(1, len(t_s)):
         before, now = rate[at - 1], rate[at]
-        mean = 0.0 if before is None or now is None else (before + now) / 2.0
+        apart = before is None or now is None or at in breaks
+        mean = 0.0 if apart or before is None or now is None else (before + now) / 2.0
         spans.append(mean * (t_s[at] - t_s[at - 1]) / 3600.0)
     inward = [round(total, 9) for total in accumulate(max(0.0, span) for span in spans)]
     outward = [round(total, 9) for total in accumulate(max(0.0, -span) for span in spans)]

@@ -46,9 +46,15 @@ class Lines:
 
 
 def read_lines(path: Path) -> Lines:
-    """Split a log into whole lines and a torn tail. Raises OSError."""
-    *lines, torn = path.read_bytes().split(b"\n")
-    return Lines(tuple(lines), torn)
+    """Split a log into whole lines and a torn tail. Raises OSError.
+
+    A power cut may lose a page of the last write and keep the next one: the hole reads as NUL, which no record of ours
+    holds. The tail begins with the line of the first.
+    """
+    raw = path.read_bytes()
+    hole = raw.find(b"\0")
+    whole = raw.rfind(b"\n", 0, hole if hole >= 0 else len(raw)) + 1
+    return Lines(tuple(raw[:whole].split(b"\n")[:-1]), raw[whole:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The data folder: sample records, bench locks, the run counter and, unless told otherwise, the runs.
+"""The data folder: sample records, bench locks, the run counter, the key and, unless told otherwise, the runs.
 
 Locks are advisory locks of the operating system on one file a wire: they end with the process that holds them, however
 it ends, so there is no stale lock to remove by hand.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.samples import SampleStore, write_atomically
+from bench.seal_key import SealKey
 from drivers import BenchHeld, RecordError
 
 DEFAULT_FOLDER = "cellbench-data"
@@ -45,6 +46,15 @@ class DataFolder:
     @property
     def runs(self) -> Path:
         return self.path / "runs"
+
+    def seal_key(self) -> SealKey:
+        """The key that closes this folder's bundles, made at first use. Raises RecordError; to be called before the
+        first energy, so that no run ends with a bundle that cannot be signed."""
+        return SealKey.at(self.keys)
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
 
     def new_run(self, out: Path | None, sequence_id: str) -> tuple[str, Path]:
         """A new run id, ``0007-gbt31486-2024-room-capacity``, and its new empty folder in ``out`` or ``runs``.
@@ -86,13 +96,18 @@ class DataFolder:
         finally:
             os.close(handle)
 
-    def lock(self, wire_keys: Iterable[str], *, run: str = "", start_utc_s: float = 0.0) -> BenchLock:
+    def lock(
+        self, wire_keys: Iterable[str], *, bench: Path | None = None, run: str = "", start_utc_s: float = 0.0
+    ) -> BenchLock:
         """Hold every wire, or none: raises BenchHeld naming who holds the first one that is taken.
 
-        ``run`` is what others are told that they are held for, such as the sequence's id.
+        ``bench`` is the bench's file: it is held too, whatever data folder others use. ``run`` is what others are told
+        that they are held for, such as the sequence's id.
         """
         lock = BenchLock(self.path / "locks", run, start_utc_s)
         try:
+            if bench is not None:
+                lock.take_file(bench)
             for key in sorted(set(wire_keys)):
                 lock.take(key)
         except BaseException:
@@ -109,10 +124,16 @@ class BenchLock:
         self._run = run
         self._start_utc_s = start_utc_s
         self._held: dict[str, int] = {}
+        self._files: list[int] = []
 
     @property
     def wires(self) -> tuple[str, ...]:
         return tuple(self._held)
+
+    @property
+    def handles(self) -> tuple[int, ...]:
+        """The open lock files: a wire stays held until the last process that has one of them ends or lets go."""
+        return tuple(self._held.values())
 
     def take(self, key: str) -> None:
         """Hold one more wire. Raises BenchHeld, RecordError."""
@@ -134,8 +155,28 @@ class BenchLock:
         self._held[key] = handle
         self._sign(key)
 
+    def take_file(self, path: Path) -> None:
+        """Hold a bench file itself, which is the same for every data folder and account. Raises BenchHeld, RecordError.
+
+        Nothing is written to it. A file of that name in its place is another file; the wires are locked all the same.
+        """
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            said = f"the bench file cannot be locked: {error.strerror}"
+            raise RecordError(said, str(path), "give this account the right to read it") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            fix = "wait for that run, or stop it; a run that is simulated with --simulate needs no bench"
+            raise BenchHeld("the bench is held by another run, maybe of another data folder", str(path), fix) from None
+        self._files.append(handle)
+
     def release(self) -> None:
         """Let go of every wire. Idempotent."""
+        while self._files:
+            os.close(self._files.pop())
         for handle in self._held.values():
             os.ftruncate(handle, 0)
             os.close(handle)

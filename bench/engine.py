@@ -25,6 +25,7 @@ from bench.causes import cause_of, faults_of, said, unsafe
 from bench.energy import Energy
 from bench.first_out import FirstOut
 from bench.guard import Guard, is_fire, stops_motion
+from bench.guardian.link import NoGuardian, Supervised
 from bench.judging import settle
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
@@ -36,12 +37,15 @@ from bench.plan import Plan
 from bench.poller import Poller
 from bench.preflight import Preflight
 from bench.recorder import Recorder
+from bench.resumption import Resumption
 from bench.safe_state import SafeResult, SafeState, outlast
 from bench.seat import Seat
 from bench.station import Station
 from bench.stream import Batch, Stage, Stream
 from bench.stroke import StrokeRun
+from bench.trouble import Trouble
 from bench.walk import Walk
+from drivers.capabilities import Chamber
 from drivers.clock import real_elapsed_s
 from drivers.errors import BenchError, DeviceError, RecordError
 from sequences.language import Phase
@@ -51,6 +55,8 @@ PEAK = "run.peak_temperature"
 PROGRESS_S = 0.1
 #: Giving remote control back is a courtesy; it may not hold up the end.
 RELEASE_S = 2.0
+#: What the end may take once the minute after a trip is over, for the guardian's patience.
+AFTER_TRIP_S = 60.0
 
 OnTrip = Callable[[Cause, SafeResult], object]
 
@@ -71,16 +77,23 @@ async def run(
     observer: Observer = nobody,
     hands: Hands | None = None,
     on_trip: OnTrip = not_latched,
+    link: Supervised | None = None,
+    on_stimulus: Callable[[], object] = lambda: None,
+    resumed: Resumption | None = None,
 ) -> Outcome:
     """Run the plan to its end, whatever that is, and leave the bench safe.
 
     ``hands`` carry the sample on a simulated bench. ``on_trip`` is told of a trip, once the safe state has ended.
+    ``on_stimulus`` is told when the stimulus reaches the sample. ``resumed``: the run goes on where its record says.
+    ``link`` is that to the run's guardian; its loss ends the run.
 
     ``station`` is connected; ``log`` and ``recorder`` are open and stay so (the caller seals the bundle). ``stop`` is
     a person's: setting it takes energy away and ends the run; setting it again changes nothing. Errors of devices,
     sample, record and program come back in the Outcome. Raises only CancelledError, after the safe state.
     """
-    return await _Run(plan, station, log, recorder, answers, truth, stop, observer, hands, on_trip).go()
+    going = _Run(plan, station, log, recorder, answers, truth, stop, observer, hands, on_trip, link, resumed)
+    going.on_stimulus = on_stimulus
+    return await going.go()
 
 
 class _Run:
@@ -98,13 +111,18 @@ class _Run:
         observer: Observer,
         hands: Hands | None,
         on_trip: OnTrip,
+        link: Supervised | None,
+        resumed: Resumption | None,
     ) -> None:
         self._on_trip = on_trip
+        self.on_stimulus: Callable[[], object] = lambda: None
+        self._link: Supervised = NoGuardian() if link is None else link
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
         self._truth, self._stop, self._observing = truth, stop, observer
-        self._stream, self._energy = Stream(), Energy()
+        self._stream, self._energy = Stream(plan.spans), Energy()
         self._live = Live(LiveChannels.of(plan.channel))
         self._notebook = Notebook(plan.values, self._live, plan.sequence.watch)
+        self._heat_going_off: list[asyncio.Task[None]] = []
         self._pollers = self._made_pollers()
         self._safe = SafeState(
             tuple(station.devices.values()),
@@ -152,7 +170,7 @@ class _Run:
             stroke=self._stroke,
             hands=hands,
         )
-        self._walk = Walk(means, recorder, self._observer)
+        self._walk = Walk(means, recorder, self._observer, resumed)
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
         self._stream.subscribe(Stage.LIVE, self._notebook.look)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
@@ -160,8 +178,10 @@ class _Run:
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
         self._over = asyncio.Event()
+        self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
+        log.on_trouble = self._troubled
         self._shown_s = -math.inf
-        self._begun_s = asyncio.get_running_loop().time()
+        self._begun_s = asyncio.get_running_loop().time() - (0.0 if resumed is None else resumed.recorded_s)
 
     async def go(self) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -171,7 +191,8 @@ class _Run:
         timer = loop.create_task(self._guard.run(), name="guard")
         stopped = loop.create_task(self._stop.wait(), name="stop")
         cancelled = False
-        ends: list[asyncio.Future[Any]] = [work, *pollers, timer, self._guard.tripped, stopped]
+        told = (self._guard.tripped, stopped, self._link.lost, self._trouble)
+        ends: list[asyncio.Future[Any]] = [work, *pollers, timer, *told]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -237,6 +258,10 @@ class _Run:
         """The first cause, and the exception behind it where there is one."""
         if self._guard.cause is not None:
             return self._guard.cause, None
+        if self._trouble.done():
+            return self._trouble.result(), self._log.suspect
+        if self._link.lost.done():
+            return Cause(EndKind.HOST, f"guardian lost: {self._link.lost.result()}"), None
         crashed = next((task for task in watching if task.done()), None)
         if crashed is not None:
             error = None if crashed.cancelled() else crashed.exception()
@@ -252,6 +277,7 @@ class _Run:
 
     def _take_energy_away(self, cause: Cause) -> None:
         """Energy off first; the rest may wait."""
+        self._link.ending()
         why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
         fire = is_fire(cause.rule) or self._guard.burns
         self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
@@ -328,9 +354,14 @@ class _Run:
             return
         self._walk.take_broken_off(stroke.values)
 
+    def _troubled(self, trouble: Trouble) -> None:
+        """The disk: the run ends while everything can still be kept."""
+        if not self._trouble.done():
+            self._trouble.set_result(trouble.cause)
+
     def _guards_event(self, kind: str, /, **fields: Any) -> None:
         """What the guard says goes on the log; its first trip is what is looked at closely."""
-        if kind == "trip":
+        if kind in ("trip", "stop"):
             self._first_out.trip()
         self._log.event(kind, **fields)
 
@@ -355,6 +386,7 @@ class _Run:
         left_s = self._first_out.left_s()
         if left_s > 0.0 and self._log.failed is None and not stopped.done():
             self._energy.watch(closely=True)
+            self._link.ending(within_s=left_s + AFTER_TRIP_S)
             self._observer(Message(f"recording the {left_s:.0f} s after the trip; Ctrl-C ends that"))
             await asyncio.wait([stopped], timeout=left_s)
         with suppress(RecordError):  # told by log.failed
@@ -362,10 +394,13 @@ class _Run:
 
     def _stimulated(self) -> None:
         self._guard.stimulated = True
+        self.on_stimulus()
+        self._link.stimulated()
         self._energy.watch(closely=True)
 
     def _observed(self) -> None:
         self._guard.observed = True
+        self._link.observed()
         self._over.set()
 
     def _begin_end(self, cause: Cause) -> None:
@@ -373,16 +408,34 @@ class _Run:
             "ending", cause=cause.kind, rule=cause.rule, device=cause.device, value=cause.value, limit=cause.limit
         )
         self._guard.close()
+        self._link.ending()
         self._observer(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
 
     async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
         """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
         result = await self._safe.begin("the end")
-        await asyncio.gather(work, return_exceptions=True)
+        await asyncio.gather(work, *self._heat_going_off, return_exceptions=True)
         for part in result.failures:
             self._observer(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
         await self._release()
         return result
+
+    def _heat_off(self, why: str) -> None:
+        """A fire in the zone while nothing is energised: what still holds a temperature goes off."""
+        self._note("heat_off", why=why)
+        self._observer(Message(f"{why}: the heat of the zone goes off", loud=True))
+        chambers = [device for device in self._station.devices.values() if isinstance(device, Chamber)]
+        loop = asyncio.get_running_loop()
+        self._heat_going_off += [
+            loop.create_task(self._chamber_off(chamber), name=f"{chamber.name} off") for chamber in chambers
+        ]
+
+    async def _chamber_off(self, chamber: Chamber) -> None:
+        try:
+            await chamber.make_safe(fire=True)
+        except DeviceError as error:
+            self._note("heat_off_failed", device=chamber.name, error=error.faults[0].error)
+            self._observer(Message(f"{chamber.name} IS NOT PROVEN OFF: {error.faults[0].error}", loud=True))
 
     async def _release(self) -> None:
         try:
@@ -454,6 +507,7 @@ class _Run:
                 energy=self._energy,
                 stream=self._stream,
                 event=self._log.event,
+                deviates=lambda device, text: self._guard.deviates(device, text),
             )
             for name, device in self._station.devices.items()
         )
@@ -473,6 +527,11 @@ class _Run:
             energy=self._energy,
             event=self._guards_event,
             take_energy_away=self._safe.begin,
+            warned=lambda text: self._observer(Message(text, loud=True)),
+            heat_off=self._heat_off,
+            energised_at_most_s=self._plan.energised_at_most_s,
+            beat=self._link.beat,
+            beat_s=self._link.every_s,
         )
 
     def _observer(self, observation: Observation) -> None:

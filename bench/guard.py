@@ -1,20 +1,24 @@
-"""Watches every reading against every limit, and the silence between readings. It may only take energy away.
+"""Watches every reading against every limit and rule, and the silence between readings. It may only take energy away.
 
-What trips, at once and once:
-- a good reading outside its limit. One is enough: the limits that binding hands over already stand off from the
-  operating values by the instrument's own error, so a reading beyond them is not noise (no limit of this version asks
-  for more than one reading);
-- a channel that feeds a limit and has had no good reading for A = 3 P. NaN, open, over- and under-range readings
-  count as none;
-- a device of the run that has not been heard at all for 3 P of its own;
+What passes a limit or a rule does what its tier says: ``warn`` tells, ``stop`` ends the run by the controlled way out,
+``trip`` takes energy away at once, before anything else, and once:
+- a good reading outside its limit. One is enough unless the limit asks for more (k of n, a delay): the limits that
+  binding hands over already stand off from the operating values by the instrument's own error;
+- a channel that feeds a limit and has had no good reading for A = 3 P. NaN, open, over- and under-range and implausible
+  readings count as none, and never undo what was counted; three implausible ones of five trip by themselves;
+- a device of the run that has not been heard at all for 3 P of its own, or that tells twice running that it is not as
+  it was armed and set;
 - an interlock input that is not ON;
-- the sample's contactor, once it was closed, that is not: what the terminal shows then is not the sample.
+- the sample's contactor, once it was closed, that is not: what the terminal shows then is not the sample;
+- a rule (``bench/rules``): rates, cross-check, ceilings, a stuck or detached sensor, runaway and the zone's detectors;
+- more time energised than the run can need.
 
 The first cause is the cause ("first out"); what follows from it changes nothing.
 
-From the stimulus on, what happens to the sample is what the test is about: its limits, the fire and gas detectors and a
-sensor that burns off trip only if something is energised, and are noted each once. After a trip the guard goes on
-listening until the observation is over: a bench limit, an interlock or a silent device is noted as well.
+From the stimulus on, what happens to the sample is what the test is about: its limits, the fire and gas detectors and
+a sensor that burns off trip only if something is energised, and are noted each once; a fire or a runaway puts out the
+heat of the whole zone all the same. After a trip the guard goes on listening until the observation is over: a bench
+limit, an interlock or a silent device is noted as well.
 """
 
 from __future__ import annotations
@@ -22,20 +26,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.binding.shapes import GuardLimit
+from bench.binding.shapes import GuardLimit, Tier
 from bench.cause import Cause, EndKind
 from bench.energy import Energy
+from bench.rules.checked import Checked, checked
+from bench.rules.doubt import Doubts, is_number
+from bench.rules.making import made
+from bench.rules.shapes import Detector, Found, Rule, RuleSpec
 from bench.stream import Batch, Stage, Stream
 from drivers.reading import Quality, Reading
 
 #: A reading older than this many poll periods is stale (architecture, "Safety posture": A = 3 P).
 STALE_PERIODS = 3.0
 
-#: Rules that mean fire or gas: a chamber then goes off instead of to ambient.
-FIRE_WORDS = ("smoke", "flame", "fire", "gas")
+#: Rules that mean fire, gas or runaway: a chamber then goes off instead of to ambient.
+FIRE_WORDS = ("smoke", "flame", "fire", "gas", "runaway")
 
 #: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
 #: half-driven nail is the worst sample in the house.
@@ -62,18 +70,6 @@ _KINDS = {
 
 
 @dataclass(slots=True)
-class _Check:
-    """Everything that is known of one limited channel. ``low..high`` is the narrowest of its limits."""
-
-    channel: str
-    device: str
-    limits: tuple[GuardLimit, ...]
-    low: float
-    high: float
-    good_s: float
-
-
-@dataclass(slots=True)
 class _Heard:
     """When a device last said anything."""
 
@@ -88,12 +84,15 @@ class Guard:
     returns at once; the guard calls it before it returns from the reading that tripped it, after ``event("trip", ...)``
     has put cause and a snapshot of all readings on the log. ``lost(device)`` says what is wrong with a device's wire,
     or None: silence of a device whose wire fails is a device's fault (``device``), any other silence is ``staleness``.
+    ``beat`` tells the guardian after every round of checks, at least every ``beat_s``.
 
     Until :meth:`hold_to` names a channel its readings are only timed: before the contactor closes, the terminal's
-    voltage is not the sample's. ``tripped`` resolves to the cause. ``stimulated`` is set with the first contact or
-    ampere of a stimulus, ``observed`` when the observation is over: from then on nothing trips any more. ``later`` is
-    the first cause in between which is not the sample's doing, the trip's own included. ``event("sample_event", ...)``
-    and ``event("bench_event", ...)`` are told once a rule and channel.
+    voltage is not the sample's. ``tripped`` resolves to the cause, of a stop too. ``stimulated`` is set with the first
+    contact or ampere of a stimulus, ``observed`` when the observation is over: from then on nothing trips any more.
+    ``later`` is the first cause in between which is not the sample's doing, the trip's own included.
+    ``event("sample_event", ...)``, ``event("bench_event", ...)`` are told once a rule and channel, ``event("warning",
+    ...)`` once each time, and to ``warned`` in words. ``heat_off(why)`` puts out the heat of the zone, where nothing is
+    energised that a trip would take away.
     """
 
     def __init__(
@@ -106,6 +105,11 @@ class Guard:
         energy: Energy,
         event: Callable[..., Any],
         take_energy_away: Callable[..., Any],
+        warned: Callable[[str], Any] = lambda _: None,
+        heat_off: Callable[[str], Any] = lambda _: None,
+        energised_at_most_s: float = math.inf,
+        beat: Callable[[], None] = lambda: None,
+        beat_s: float = math.inf,
     ) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
@@ -118,27 +122,50 @@ class Guard:
         self._energy = energy
         self._event = event
         self._take_energy_away = take_energy_away
+        self._beat, self._beat_s = beat, beat_s
+        self._warned = warned
+        self._heat_off = heat_off
         self.stimulated = False
         self.observed = False
         self.later: Cause | None = None
+        self._taken = False
+        self._heat_is_off = False
         self._noted: set[tuple[str | None, str | None]] = set()
-        self._all: dict[str, _Check] = {}
-        self._armed: dict[str, _Check] = {}
+        self._all: dict[str, Checked] = {}
+        self._armed: dict[str, Checked] = {}
+        self._made: dict[RuleSpec, Rule] = {}
+        self._rules: dict[str, tuple[Rule, ...]] = {}
+        self._detectors: frozenset[str] = frozenset()
         self._heard = {names[0]: _Heard(device, now_s) for device, names in channels.items() if names}
         self._changed_s = now_s
+        self._energised_s = 0.0
+        self._energised_since_s: float | None = None
+        self._energised_at_most_s = energised_at_most_s
         self._wake: asyncio.Future[None] | None = None
         energy.on_change(self._look_again)
         self._unsubscribe = stream.subscribe(Stage.GUARD, self._deliver)
 
-    def hold_to(self, limits: Iterable[GuardLimit], *, without: Collection[str] = ()) -> None:
-        """These limits and no others from the next reading on, those of the channels ``without`` only once they are
-        named no longer. The staleness of a channel that was not held before counts from now."""
+    def hold_to(
+        self, limits: Iterable[GuardLimit], *, without: Collection[str] = (), rules: Iterable[RuleSpec] = ()
+    ) -> None:
+        """These limits and rules and no others from the next reading on, those of the channels ``without`` only once
+        they are named no longer. What was held before goes on with what it has seen; the staleness of a channel that
+        was not counts from now."""
         now_s = asyncio.get_running_loop().time()
-        before, self._all = self._armed, _checks(limits, now_s)
+        before, self._all = self._armed, checked(limits, self._all, now_s)
         for channel, check in self._all.items():
             if channel in before:
                 check.good_s = before[channel].good_s
         self._armed = {channel: check for channel, check in self._all.items() if channel not in without}
+        specs = tuple(rules)
+        active = [spec for spec in specs if not any(channel in without for channel in spec.channels)]
+        self._made = {spec: self._made.get(spec) or made(spec) for spec in active}
+        by_channel: dict[str, list[Rule]] = {}
+        for spec, rule in self._made.items():
+            for channel in spec.channels:
+                by_channel.setdefault(channel, []).append(rule)
+        self._rules = {channel: tuple(its) for channel, its in by_channel.items()}
+        self._detectors = frozenset(spec.channel for spec in specs if isinstance(spec, Detector))
         self._look_again()
 
     def close(self) -> None:
@@ -152,7 +179,8 @@ class Guard:
         """The guard's own timer: trips on silence. Ends after a trip or ``close``."""
         loop = asyncio.get_running_loop()
         while not self._over:
-            next_s = self._trip_if_silent(loop.time())
+            next_s = min(self._trip_if_silent(loop.time()), loop.time() + self._beat_s)
+            self._beat()  # after the checks, never instead of them
             self._wake = loop.create_future()
             timer = loop.call_at(next_s, _wake, self._wake)
             try:
@@ -161,48 +189,79 @@ class Guard:
             finally:
                 timer.cancel()
 
+    def deviates(self, device: str, text: str) -> None:
+        """A device told twice running that it is not as it was armed and set."""
+        self._act(Cause(EndKind.DEVICE, f"deviation: {text}", device), device)
+
     @property
     def _over(self) -> bool:
         return not self._heard or (self.cause is not None and not self.stimulated)
 
     def _deliver(self, batch: Batch) -> None:
-        armed = self._armed
+        armed, rules, energy = self._armed, self._rules, self._energy
         for reading in batch:
             channel, value, mono_s, _, quality = reading
             check = armed.get(channel)
-            if check is None or quality is not Quality.GOOD:
+            if quality is not Quality.GOOD or not is_number(value):
+                if check is not None:
+                    self._doubt(check, reading)
                 continue
-            if math.isnan(value):
-                continue
-            check.good_s = mono_s
-            if not check.low <= value <= check.high:
-                self._trip_on(check, reading)
+            if check is not None:
+                check.good_s = mono_s
+                if check.watchful or not check.low <= value <= check.high:
+                    self._judge(check, reading)
+            for rule in rules.get(channel, ()):
+                found = rule.look(reading, energy)
+                if found is not None:
+                    self._take(found)
         if batch and (heard := self._heard.get(batch[0].channel)) is not None:
             heard.heard_s = batch[0].mono_s
 
-    def _trip_on(self, check: _Check, reading: Reading) -> None:
-        for limit in check.limits:
-            if limit.low is not None and reading.value < limit.low:
-                self._found(limit, reading, limit.low)
-                return
-            if limit.high is not None and reading.value > limit.high:
-                self._found(limit, reading, limit.high)
-                return
+    def _judge(self, check: Checked, reading: Reading) -> None:
+        if check.doubts is not None:
+            check.doubts.take(implausible=False)
+        for held in check.held:
+            bound = held.look(reading.value, reading.mono_s)
+            limit = held.limit
+            opened = limit.subject == "device" and (self.cause is not None or self._energy.forbidden)
+            if bound is not None and not opened:  # else the safe state opened the contactor
+                self._take(Found(limit.rule, limit.tier, limit.subject, limit.channel, reading.value, bound))
+        check.watchful = check.doubts is not None or any(held.waits for held in check.held)
 
-    def _found(self, limit: GuardLimit, reading: Reading, bound: float) -> None:
-        if limit.subject == "device" and self.cause is not None:
-            return  # the safe state opened the contactor
-        device = reading.channel.split(".", 1)[0]
-        if self.stimulated and limit.subject in _SAMPLES:
-            cause = Cause(EndKind.SAMPLE_EVENT, limit.rule, device, reading.value, bound)
-        else:
-            cause = Cause(_KINDS[limit.subject], limit.rule, device, reading.value, bound)
-        self._act(cause, reading.channel)
+    def _doubt(self, check: Checked, reading: Reading) -> None:
+        """A reading that is none: NaN and what the driver marked only ages the channel, the rest is counted."""
+        if reading.quality is not Quality.IMPLAUSIBLE and (
+            reading.quality is not Quality.GOOD or math.isnan(reading.value)
+        ):
+            return
+        if check.doubts is None:
+            check.doubts, check.watchful = Doubts(), True
+        if check.doubts.take(implausible=True):
+            subject = "sample" if check.on_sample else "bench"
+            kind = EndKind.SAMPLE_EVENT if self.stimulated and subject == "sample" else EndKind.STALENESS
+            self._act(Cause(kind, f"implausible: {check.channel}", check.device), check.channel)
 
-    def _act(self, cause: Cause, channel: str) -> None:
-        """Trip, or from the stimulus on note what does not call for one."""
+    def _take(self, found: Found) -> None:
+        device = found.channel.split(".", 1)[0]
+        if found.tier == "warn":
+            self._warn(found, device)
+            return
+        of_sample = self.stimulated and found.subject in _SAMPLES
+        kind = EndKind.SAMPLE_EVENT if of_sample else _KINDS[found.subject]
+        self._act(Cause(kind, found.rule, device, found.value, found.limit), found.channel, found.tier)
+
+    def _warn(self, found: Found, device: str) -> None:
+        if self.cause is not None and not self.stimulated:
+            return
+        value, limit = found.value, found.limit
+        self._event("warning", rule=found.rule, channel=found.channel, device=device, value=value, limit=limit)
+        seen = "" if value is None or limit is None else f": {value:.4g}, bound {limit:.4g}"
+        self._warned(f"warning: {found.rule} of {found.channel}{seen}")
+
+    def _act(self, cause: Cause, channel: str, tier: Tier = "trip") -> None:
+        """End the run as the tier says, or from the stimulus on note what does not call for it."""
         if not self.stimulated:
-            self._trip(cause)
+            self._end(cause, tier)
             return
         if (cause.rule, channel) in self._noted:
             return
@@ -210,24 +269,19 @@ class Guard:
         of_sample = cause.kind is EndKind.SAMPLE_EVENT
         if not of_sample and self.later is None and not self.observed:
             self.later = cause
-        self._event(
-            "sample_event" if of_sample else "bench_event",
-            cause=cause.kind.value,
-            rule=cause.rule,
-            channel=channel,
-            device=cause.device,
-            value=cause.value,
-            limit=cause.limit,
-        )
+        self._event("sample_event" if of_sample else "bench_event", channel=channel, **_fields(cause))
         if self.observed or (of_sample and not self._energy.energised):
+            if is_fire(cause.rule) and not self._heat_is_off:
+                self._heat_is_off = True
+                self._heat_off(f"{cause.rule} of {channel}")
             return
         if self.cause is not None and stops_motion(cause):
             self._take_energy_away(f"after a trip: {cause.rule}", fire=self.burns, stop_motion=True)
-        self._trip(cause)
+        self._end(cause, tier)
 
     def _trip_if_silent(self, now_s: float) -> float:
         """Trip on the first thing that has been silent too long, else give the instant at which one would be."""
-        next_s = math.inf
+        next_s = self._trip_if_long(now_s)
         for heard in self._heard.values():
             age_s = STALE_PERIODS * self._period_s(heard.device)
             due_s = max(heard.heard_s, self._changed_s) + age_s
@@ -242,7 +296,7 @@ class Guard:
             age_s = STALE_PERIODS * self._period_s(check.device)
             due_s = max(check.good_s, self._changed_s) + age_s
             if now_s > due_s:
-                rule = f"{check.limits[0].rule}: no good reading of {check.channel}"
+                rule = f"{check.rule}: no good reading of {check.channel}"
                 self._act(self._silence_of(check, rule, now_s - check.good_s, age_s), check.channel)
                 if not self.stimulated:
                     return now_s
@@ -250,10 +304,23 @@ class Guard:
             next_s = min(next_s, due_s)
         return next_s + 1e-3  # later than the limit, not on it
 
-    def _silence_of(self, check: _Check, rule: str, age_s: float, limit_s: float) -> Cause:
+    def _trip_if_long(self, now_s: float) -> float:
+        """Trip on more time energised than the run can need; gives the instant at which it would be."""
+        since_s = self._energised_since_s
+        if since_s is None:
+            return math.inf
+        most_s = self._energised_at_most_s
+        due_s = since_s + most_s - self._energised_s
+        if now_s <= due_s:
+            return due_s
+        self._energised_at_most_s = math.inf
+        spent_s = self._energised_s + now_s - since_s
+        self._act(Cause(EndKind.BENCH_LIMIT, "ceiling.time", None, spent_s, most_s), "energised")
+        return math.inf
+
+    def _silence_of(self, check: Checked, rule: str, age_s: float, limit_s: float) -> Cause:
         """A sensor on the sample that is heard but shows nothing good has burnt off, if the stimulus has begun."""
-        on_sample = any(limit.subject == "sample" for limit in check.limits)
-        if self.stimulated and on_sample and self._lost(check.device) is None:
+        if self.stimulated and check.on_sample and self._lost(check.device) is None:
             return Cause(EndKind.SAMPLE_EVENT, rule, check.device, age_s, limit_s)
         return self._silence(check.device, rule, age_s, limit_s)
 
@@ -264,29 +331,28 @@ class Guard:
         self.error = self.error or error
         return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
 
-    def _trip(self, cause: Cause) -> None:
-        if self.cause is not None:
+    def _end(self, cause: Cause, tier: Tier) -> None:
+        """Stop or trip. A trip after a stop still takes energy away; the cause stays the first."""
+        if self._taken or (tier == "stop" and self.cause is not None):
             return
-        self.cause = cause
-        fire = is_fire(cause.rule) or self.burns
-        self._energy.forbid()
+        first = self.cause is None
+        if first:
+            self.cause = replace(cause, rule=f"{cause.rule} (stop)") if tier == "stop" else cause
+        if tier == "trip":
+            self._taken = True
+            self._energy.forbid()
         try:
-            self._event(
-                "trip",
-                cause=cause.kind.value,
-                rule=cause.rule,
-                device=cause.device,
-                value=cause.value,
-                limit=cause.limit,
-                readings={
-                    name: None if math.isnan(reading.value) else reading.value
-                    for name, reading in self._stream.latest.items()
-                },
-            )
+            self._event(tier, **_fields(cause), readings=self._snapshot())
         finally:
-            self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
+            if tier == "trip":
+                fire = is_fire(cause.rule) or self.burns
+                self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
             if not self.tripped.done():
-                self.tripped.set_result(cause)
+                self.tripped.set_result(cause if self.cause is None else self.cause)
+
+    def _snapshot(self) -> dict[str, float | None]:
+        latest = self._stream.latest
+        return {name: reading.value if math.isfinite(reading.value) else None for name, reading in latest.items()}
 
     @property
     def burns(self) -> bool:
@@ -295,36 +361,34 @@ class Guard:
 
     def burns_by(self, readings: Iterable[Reading]) -> bool:
         """Whether any of these readings is a detector's that speaks. Works after ``close``, too."""
-        return any(
-            reading.quality is Quality.GOOD and not check.low <= reading.value <= check.high
-            for reading in readings
-            if (check := self._all.get(reading.channel)) is not None and is_fire(check.limits[0].rule)
-        )
+        return any(reading.quality is Quality.GOOD and self._speaks(reading) for reading in readings)
+
+    def _speaks(self, reading: Reading) -> bool:
+        if reading.channel in self._detectors:
+            return reading.value < 0.5
+        check = self._all.get(reading.channel)
+        return check is not None and is_fire(check.rule) and check.is_outside(reading.value)
 
     def _look_again(self) -> None:
-        self._changed_s = asyncio.get_running_loop().time()
+        now_s = self._changed_s = asyncio.get_running_loop().time()
+        if self._energised_since_s is not None:
+            self._energised_s += now_s - self._energised_since_s
+        self._energised_since_s = now_s if self._energy.energised else None
         _wake(self._wake)
 
 
 def is_fire(rule: str | None) -> bool:
-    """Whether a rule is about smoke, flame or gas."""
+    """Whether a rule is about smoke, flame, gas or runaway."""
     return rule is not None and any(word in rule for word in FIRE_WORDS)
 
 
-def _checks(limits: Iterable[GuardLimit], now_s: float) -> dict[str, _Check]:
-    by_channel: dict[str, list[GuardLimit]] = {}
-    for limit in limits:
-        by_channel.setdefault(limit.channel, []).append(limit)
+def _fields(cause: Cause) -> dict[str, Any]:
     return {
-        channel: _Check(
-            channel=channel,
-            device=channel.split(".", 1)[0],
-            limits=tuple(group),
-            low=max((limit.low for limit in group if limit.low is not None), default=-math.inf),
-            high=min((limit.high for limit in group if limit.high is not None), default=math.inf),
-            good_s=now_s,
-        )
-        for channel, group in by_channel.items()
+        "cause": cause.kind.value,
+        "rule": cause.rule,
+        "device": cause.device,
+        "value": cause.value,
+        "limit": cause.limit,
     }
 
 

@@ -184,7 +184,7 @@ def latch_of(plan: Plan, cause: Cause, safe: SafeResult, *, run_id: str, bundle:
             LatchedLimit(rule=limit.rule, channel=limit.channel, low=limit.low, high=limit.high)
             for place in plan.places
             for limit in plan.limits_in(place, Phase.CONDITIONING)
-            if limit.rule == cause.rule
+            if limit.rule == cause.rule and limit.tier == "trip"
         ]
     its = (cause.device,) if cause.device in plan.bench.devices else ()
     devices = devices_of(limits, [name for name in its if name is not None])

@@ -35,6 +35,7 @@ from bench.results import (
     criterion_row,
     values_of,
 )
+from bench.seal_key import SealKey
 from bench.verify import check_sound
 from drivers.errors import ConfigError, Fault, RecordError
 from sequences.language import Question, Sequence
@@ -46,16 +47,18 @@ _CHUNK = 1 << 20
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
-def judge(folder: Path, name: str, *, answer: bool, by: str, note: str, utc_s: float) -> JudgementResult:
+def judge(
+    folder: Path, name: str, *, answer: bool, by: str, note: str, utc_s: float, key: SealKey | None = None
+) -> JudgementResult:
     """Answer a question of a closed run; ``name`` is the question's, or the id of the criterion that rests on it.
 
     A question that was answered before is answered anew: the amendment names what it supersedes, and both stay. A
     detector of the question that spoke contradicts a no, later as well as in the run. Raises ConfigError (no bundle, no
-    such question, no name or note), RecordError (not closed, altered, or not to be written).
+    such question, no name or note), RecordError (not closed, altered, or not to be written). ``key`` signs.
     """
     by, note = amendments.named(by, note, note_wanted=True)
     check_sound(folder)
-    with amendments.adding(folder) as adding:
+    with amendments.adding(folder, key) as adding:
         run = _Run.of(folder, adding.chain)
         question = run.question(name)
         value = judging.judgement(question, answer=answer, values=run.values)
@@ -111,6 +114,7 @@ def attach(
     note: str = "",
     clock_offset_s: float | None = None,
     utc_s: float,
+    key: SealKey | None = None,
 ) -> AttachmentResult:
     """Copy a file into a closed run under its own sha256, and say in an amendment what it is.
 
@@ -121,7 +125,7 @@ def attach(
     if not file.is_file():
         raise ConfigError([Fault("there is no such file", str(file), "give the path of a file to attach")])
     check_sound(folder)
-    with amendments.adding(folder) as adding:
+    with amendments.adding(folder, key) as adding:
         try:
             path, sha256, size = _copied(file, folder)
         except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.binding.shapes import BoundChannel
@@ -51,6 +51,16 @@ class Follow:
         self._last = math.nan
         self._last_s = math.nan
 
+    @property
+    def state(self) -> dict[str, float | None]:
+        """What it has come to, for the record."""
+        return {"value": self.value, "area": self._area, "span_s": self._span_s}
+
+    def restore(self, state: Mapping[str, float | None]) -> None:
+        """Go on with what ``state`` said."""
+        self.value = state.get("value")
+        self._area, self._span_s = state.get("area") or 0.0, state.get("span_s") or 0.0
+
     def resume(self) -> None:
         self.on = True
         self._last_s = math.nan
@@ -96,6 +106,19 @@ class Rate:
             del seen[0]
         first_s, first_c = seen[0]
         self.k_s = (value_c - first_c) / (t_s - first_s) if t_s - first_s >= RATE_S else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a step had when it was broken off, as the record proves it: signed sums, the time that was recorded, the
+    live values that it ``start``-ed with and the ``last`` ones. ``ended`` is why it ended, where it had ended."""
+
+    charge_as: float
+    energy_ws: float
+    duration_s: float
+    start: Mapping[str, float]
+    last: Mapping[str, float]
+    ended: str | None = None
 
 
 class Live:
@@ -156,17 +179,25 @@ class Live:
     def followed(self) -> Sequence[Follow]:
         return self._follows
 
-    def begin(self, t_s: float, *, direction: int) -> None:
-        """A step begins: charge and energy count from zero, in ``direction`` (+1 charge, -1 discharge, 0 neither)."""
-        self._begun_s = t_s
-        self._sign = float(direction)
-        self.totals.begin(t_s)
+    def begin(self, t_s: float, *, direction: int, carried: Carried | None = None) -> None:
+        """A step begins: charge and energy count from zero, in ``direction`` (+1 charge, -1 discharge, 0 neither).
+
+        A resumed step goes on with what it ``carried``: totals, duration, and the values that it began with.
+        """
         values = self.values
+        self._sign = float(direction)
         for name in INSTANT:
             values[START + name] = values[name]
-        values["charge"] = values["energy"] = values["duration"] = 0.0
         for name in _COUNTED:
             values[START + name] = 0.0
+        if carried is None:
+            self._begun_s = t_s
+            self.totals.begin(t_s)
+        else:
+            self._begun_s = t_s - carried.duration_s
+            self.totals.begin(t_s, charge_as=carried.charge_as, energy_ws=carried.energy_ws)
+            values.update({START + name: value for name, value in carried.start.items()})
+        self._count(t_s)
 
     def end(self, t_s: float) -> None:
         """The step's last instant: charge, energy and duration take their final values."""

@@ -3,32 +3,39 @@
 ``events.jsonl`` takes what happened, one record a line; ``readings/`` takes the rows that the logging rule stores,
 first into the open window ``window-NNNN.jsonl``, then, when that is full (an hour of run time or a million rows), into
 the Parquet segment ``NNNN.parquet`` whose sha256 is an event. Every record carries the hash of the one before; the
-readings' chain runs on through all windows. The form is in docs/bundle.md.
+readings' chain runs on through all windows. When the disk does not confirm a write, the file is suspect and never
+written again: the record goes on in a new one, and the run to its end. The form is in docs/bundle.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import hashlib
-import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from bench import parquet
-from bench.chain import GENESIS, check, digest, encode, read_lines
+from bench import schemas
+from bench.append_file import FULL, AppendFile, UnsyncedError
+from bench.chain import GENESIS, check, digest, encode
+from bench.disk import Disk, RealDisk
+from bench.event_files import EVENTS as EVENTS
+from bench.event_files import SUSPECT, event_file, event_files, read_events
+from bench.row_files import FIXED_COLUMNS as FIXED_COLUMNS
+from bench.row_files import READINGS as READINGS
+from bench.row_files import READINGS_SCHEMA as READINGS_SCHEMA
+from bench.row_files import row_parts, seal_window, window_lines, window_path
+from bench.trouble import Trouble, TroubleKind
 from drivers.clock import Clock, real_elapsed_s
 from drivers.errors import RecordError
 
-EVENTS = "events.jsonl"
-READINGS = "readings"
-EVENTS_SCHEMA = "cellbench/events/1"
-READINGS_SCHEMA = "cellbench/readings/1"
+EVENTS_SCHEMA = schemas.newest("events")
 
 #: A window is closed after so much run time, or so many rows.
 WINDOW_S = 3600.0
@@ -37,20 +44,40 @@ WINDOW_ROWS = 1_000_000
 FLUSH_S = 1.0
 #: A run does not start with less room than this.
 ROOM_BYTES = 32 << 20
-#: The columns in front of the channels, in every row.
-FIXED_COLUMNS = ("mono_s", "utc_s", "step")
+#: A live record holds so much of the disk back, to end the run with when the rest is full.
+RESERVE = ".reserve"
+RESERVE_BYTES = 16 << 20
+#: With less room than this, and what the tables of the rows will take, the run is to end.
+LOW_WATER_BYTES = 8 << 20
+TABLE_BYTES_A_ROW = 200
+#: Of a torn tail so much is kept in the event that tells of it.
+TORN_BYTES = 4096
 
 _RECORD_FIX = "free space or mend the disk, then run again; `cellbench verify` says how far this record is good"
+#: There a new file would fare no better.
+_NO_NEW_FILE = FULL | {errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """How long the two chains are and where they end."""
+    """How long the two chains are and where they end; ``suspect`` files are good only as far as events say."""
 
     events: int
     events_head: str
     readings: int
     readings_head: str
+    suspect: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Window:
+    """A window's file and how far it is on disk. ``failed``: it is suspect, and holds just these rows."""
+
+    number: int
+    file: AppendFile
+    rows: int = 0
+    head: str = GENESIS
+    failed: bool = False
 
 
 class RunLog:
@@ -59,183 +86,260 @@ class RunLog:
     ``event`` has put its record on disk when it returns; ``row`` keeps a row for at most a second of real time, and
     rows always go out before a later event does. With ``durable`` every write is followed by fdatasync.
 
-    When the disk fails, the call under way raises RecordError, once. Nothing is written or synced again after that:
-    later calls do nothing, so that a safe state goes on, and ``failed`` tells.
+    When a write is not confirmed (an i/o error), nothing is written or synced to that file again. The record goes on
+    in a new one; then the call under way raises RecordError, once, ``suspect`` tells, and ``on_trouble`` is called: the
+    run is to end safely, and is recorded to its end. When that is not possible either (disk full, read-only, a second
+    file that fails) the call raises RecordError, once, and ``failed`` tells: later calls do nothing, so that a safe
+    state goes on. At low water the reserve is given back, ``low`` tells, and ``on_trouble`` is called.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, durable: bool, mode: str) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, durable: bool, mode: str, disk: Disk | None = None) -> None:
         self.folder = folder
         self.durable = durable
         self.failed: RecordError | None = None
+        self.suspect: RecordError | None = None
+        self.low = False
+        #: What is added to the clock's time: a program that takes a record up again begins with a time of its own.
+        self.shift_s = 0.0
+        #: Called at most once a kind, from inside the call that met it: it must neither raise nor write.
+        self.on_trouble: Callable[[Trouble], object] | None = None
+        self._disk: Disk = RealDisk() if disk is None else disk
         self._clock = clock
         self._mode = mode
-        self._events_fd = self._window_fd = -1
+        self._journals: list[AppendFile] = []  # the last is written to; the first holds the lock
         self._events = self._rows = 0
         self._events_head = self._rows_head = GENESIS
         self._columns: tuple[str, ...] = ()
-        self._window = self._window_rows = 0
+        self._windows: list[_Window] = []  # not sealed yet; only the last may be open
+        self._window_number = self._window_rows = 0
         self._window_end_s = 0.0
+        self._suspects: list[str] = []
         self._held: list[bytes] = []
         self._held_since_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._in_between = False  # a window is being changed: what is suspect is told afterwards
         self._untold: RecordError | None = None
 
     @classmethod
-    def create(cls, folder: Path, clock: Clock, *, durable: bool, header: Mapping[str, Any]) -> RunLog:
+    def create(
+        cls, folder: Path, clock: Clock, *, durable: bool, header: Mapping[str, Any], disk: Disk | None = None
+    ) -> RunLog:
         """Begin a record in ``folder`` (made if missing). ``header`` becomes the first event; it names ``run_id`` and
         ``mode`` ("simulated" or "live"), which is stamped on every later event.
 
         Raises RecordError: no room, not writable, or a record is there already.
         """
-        log = cls(folder, clock, durable=durable, mode=str(header["mode"]))
+        log = cls(folder, clock, durable=durable, mode=str(header["mode"]), disk=disk)
         log.begin(header)
         return log
 
     @classmethod
-    def reopen(cls, folder: Path, clock: Clock, *, durable: bool) -> RunLog:
-        """Go on with an interrupted record. A torn tail is cut off and kept in the ``reopened`` event.
+    def reopen(cls, folder: Path, clock: Clock, *, durable: bool, disk: Disk | None = None) -> RunLog:
+        """Go on with an interrupted record. A torn tail is cut off; the ``reopened`` event keeps its beginning.
 
-        Raises RecordError if another process owns it, or a chain does not hold up to its last whole record.
+        Raises RecordError if another process owns it, a newer program wrote it, or a chain does not hold up to its
+        last whole record.
         """
-        log = cls(folder, clock, durable=durable, mode="")
+        log = cls(folder, clock, durable=durable, mode="", disk=disk)
         log.resume()
         return log
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """What :meth:`create` does; use that."""
-        folder = self.folder
+        folder, disk = self.folder, self._disk
         try:
-            (folder / READINGS).mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(folder).free
+            disk.make_folder(folder / READINGS)
+            free = disk.free_bytes(folder)
             if free < ROOM_BYTES:
-                raise RecordError(
-                    f"only {free >> 20} MiB are free, a run wants {ROOM_BYTES >> 20} MiB",
-                    str(folder),
-                    "free some space",
-                )
-            self._events_fd = _append_to(folder / EVENTS, os.O_CREAT | os.O_EXCL)
-            fcntl.flock(self._events_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                said = f"only {free >> 20} MiB are free, a run wants {ROOM_BYTES >> 20} MiB"
+                raise RecordError(said, str(folder), "free some space")
+            self._own(disk.create(folder / EVENTS))
             if self.durable:
-                _sync_folder(folder)
+                for path in (folder, folder.parent):
+                    disk.sync_folder(path)
+                disk.reserve(folder / RESERVE, RESERVE_BYTES)
         except OSError as error:
+            self.abandon()
             raise RecordError(f"the record cannot be begun: {error.strerror}", str(folder), _RECORD_FIX) from error
         self.event("header", schema=EVENTS_SCHEMA, durable=self.durable, **header)
 
     def resume(self) -> None:
         """What :meth:`reopen` does; use that."""
+        folder, disk = self.folder, self._disk
         try:
-            self._events_fd = _append_to(self.folder / EVENTS)
-            fcntl.flock(self._events_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            records, self._events_head, torn = _whole_part(self.folder / EVENTS, GENESIS, "prev")
-            if not records:
-                raise RecordError("holds no whole record", str(self.folder / EVENTS), "there is nothing to go on with")
-            self._mode, self._events = records[0]["mode"], len(records)
-            torn_readings = self._take_up_readings(records)
+            self._own(disk.append_to(folder / EVENTS))
+            found = read_events(folder)
+            if found.at is not None:
+                said = f"record {found.at} {found.why}"
+                raise RecordError(said, str(found.file), "keep this record as it is; it was altered")
+            if not found.records:
+                raise RecordError("holds no whole record", str(folder / EVENTS), "there is nothing to go on with")
+            schemas.migrated({"schema": found.records[0]["data"].get("schema")}, "events", str(folder / EVENTS))
+            torn = self._take_up_events(found.records, found.head, found.torn)
+            torn_readings = self._take_up_readings(found.records)
+            if self.durable:
+                disk.reserve(folder / RESERVE, RESERVE_BYTES)
         except OSError as error:
             self.abandon()
-            raise RecordError(
-                f"the record cannot be reopened: {error.strerror}", str(self.folder), _RECORD_FIX
-            ) from error
+            raise RecordError(f"the record cannot be reopened: {error.strerror}", str(folder), _RECORD_FIX) from error
         except RecordError:
             self.abandon()
             raise
-        self.event("reopened", torn_events=torn.decode("latin-1"), torn_readings=torn_readings.decode("latin-1"))
+        self._go_on_after(found.records[-1])
+        self.event("reopened", torn_events=_shown(torn), torn_readings=_shown(torn_readings), shift_s=self.shift_s)
+
+    def _go_on_after(self, last: Mapping[str, Any]) -> None:
+        """Let time go on behind the last record, by as much as the wall clock says has passed, and never backwards."""
+        passed_s = max(self._clock.utc_s() - float(last["utc_s"]), 0.0)
+        self.shift_s = round(float(last["mono_s"]) + passed_s - self._clock.mono_s(), 6)
+
+    def _take_up_events(self, records: Sequence[Any], head: str, torn: bytes) -> bytes:
+        """Go on behind the last whole record; gives what was cut off."""
+        disk = self._disk
+        files = event_files(self.folder)
+        disk.remove(event_file(self.folder, len(files) + 1))  # only begun, if it is there
+        last = files[-1]
+        size = last.stat().st_size - len(torn)
+        if torn:
+            disk.cut(last, size)
+        for path in files[1:]:
+            self._journals.append(self._file(path, disk.append_to(path)))
+        self._journals[-1] = self._file(last, self._journals[-1].handle, size)
+        self._mode, self._events, self._events_head = records[0]["mode"], len(records), head
+        self._suspects = [str(it["data"]["file"]) for it in records if it["kind"] == SUSPECT]
+        return torn
 
     def _take_up_readings(self, records: Sequence[Any]) -> bytes:
-        """Find the open window, check its chain from the last segment on, cut its torn tail off and give it back."""
-        data = {kind: [it["data"] for it in records if it["kind"] == kind] for kind in ("readings", "segment")}
-        if data["readings"]:
-            self._columns = tuple(data["readings"][-1]["columns"])
-        segments = data["segment"]
-        self._window = len(segments)
-        self._rows = sum(it["rows"] for it in segments)
-        self._rows_head = segments[-1]["head"] if segments else GENESIS
+        """Find the windows that are not sealed, check their chain, cut the last one's torn tail off; gives it back."""
+        opened = [it["data"] for it in records if it["kind"] == "readings"]
+        self._columns = tuple(opened[-1]["columns"]) if opened else ()
+        parts = row_parts(self.folder, [(it["kind"], it["data"]) for it in records])
+        kept = {part.path for part in parts}
+        for path in sorted((self.folder / READINGS).glob("window-*.jsonl")):
+            if path not in kept:  # its segment was sealed, only the unlink did not come about
+                self._disk.remove(path)
         torn = b""
-        for path in open_windows(self.folder):
-            if int(path.stem[-4:]) <= len(segments):  # its segment was sealed, only the unlink did not come about
-                path.unlink()
+        for part in parts:
+            data = part.segment or part.unsealed
+            if data is not None:
+                self._rows, self._rows_head = self._rows + int(data["rows"]), str(data["head"])
+                self._window_number = int(part.path.stem[-4:])
                 continue
-            rows, self._rows_head, torn = _whole_part(path, self._rows_head, -1)
-            if not rows:
-                path.unlink()
+            lines = tuple(window_lines(part.path, part.limit))
+            checked = check(lines, self._rows_head, lambda row: row[-1])
+            if checked.broken is not None:
+                said = f"record {checked.broken} {checked.why}"
+                raise RecordError(said, str(part.path), "keep this record as it is; it was altered")
+            if not lines:
+                self._disk.remove(part.path)
                 continue
-            self._window, self._window_rows = self._window + 1, len(rows)
-            self._window_end_s = rows[0][0] + WINDOW_S
-            self._rows += len(rows)
-            self._window_fd = _append_to(path)
+            size = sum(map(len, lines)) + len(lines)
+            if part.limit is None and part.path.stat().st_size > size:
+                torn = part.path.read_bytes()[size:]
+                self._disk.cut(part.path, size)
+            number = int(part.path.stem[-4:])
+            file = self._file(part.path, self._disk.append_to(part.path), size)
+            self._windows.append(_Window(number, file, len(lines), checked.head, failed=part.limit is not None))
+            self._window_number, self._window_rows = number, len(lines)
+            self._window_end_s = checked.records[0][0] + WINDOW_S
+            self._rows, self._rows_head = self._rows + len(lines), checked.head
         return torn
 
     @property
     def heads(self) -> Heads:
-        return Heads(self._events, self._events_head, self._rows, self._rows_head)
+        return Heads(self._events, self._events_head, self._rows, self._rows_head, tuple(self._suspects))
 
     def event(self, kind: str, /, **data: Any) -> None:
-        """Write one event; it is on disk when this returns. Raises RecordError (once, see the class)."""
-        if self._silent():
+        """Write one event; it is on disk when this returns. Raises RecordError (once, see the class).
+
+        Of a suspect file it is told when the event stands in the new one.
+        """
+        if self._is_mute():
             return
-        self.flush()
-        record = {
-            "n": self._events,
-            "mono_s": round(self._clock.mono_s(), 6),
-            "utc_s": round(self._clock.utc_s(), 6),
-            "mode": self._mode,
-            "kind": kind,
-            "data": data,
-            "prev": self._events_head,
-        }
-        line = encode(record)
-        self._write(self._events_fd, line + b"\n", EVENTS)
-        self._events += 1
-        self._events_head = digest(line)
+        self._write_held()
+        try:
+            self._put_event(kind, data)
+        except OSError as error:
+            self._events_go_on_beside(error, kind, data)
+        self._look_at_room()
+        self._tell()
 
     def open_readings(self, channels: Sequence[str], **about: Any) -> None:
-        """Say what the rows hold, once, before the first. ``about`` goes into the event, for example the roles."""
+        """Say what the rows hold, once, before the first. ``about`` goes into the event, for example the roles.
+
+        What lies in the folder by now, the run's inputs, is on disk as well when this returns.
+        """
+        if self.durable and self.failed is None:
+            try:
+                own = {RESERVE, *(journal.path.name for journal in self._journals)}
+                for path in sorted(it for it in self.folder.iterdir() if it.is_file() and it.name not in own):
+                    handle = self._disk.append_to(path)
+                    try:
+                        self._disk.sync(handle)
+                    finally:
+                        self._disk.close(handle)
+                self._disk.sync_folder(self.folder)
+            except OSError as error:
+                self._fail(error, "the inputs of the run")
         self._columns = (*FIXED_COLUMNS, *channels)
         self.event("readings", schema=READINGS_SCHEMA, columns=list(self._columns), **about)
 
     def row(self, values: Sequence[float]) -> None:
-        """Keep one row: mono_s, utc_s, step, then one value a channel; NaN where there is none. Raises RecordError."""
-        if self._silent():
+        """Keep one row: mono_s, utc_s, step, then one value a channel; NaN where there is none. Raises RecordError:
+        of a suspect file, when the row is kept."""
+        if self._is_mute():
             return
-        if values[0] >= self._window_end_s or self._window_rows >= WINDOW_ROWS:
-            self._rotate()
-            self._open_window(values[0])
-            if self.failed is not None:
-                return
+        if values[0] + self.shift_s >= self._window_end_s or self._window_rows >= WINDOW_ROWS:
+            self._begin_window(values[0])
         mono_s, utc_s, step, *channels = values
         # floats and one integer, whatever came: the Parquet segment must give the very same text back
-        line = orjson.dumps([float(mono_s), float(utc_s), int(step), *map(float, channels), self._rows_head])
+        line = orjson.dumps(
+            [float(mono_s) + self.shift_s, float(utc_s), int(step), *map(float, channels), self._rows_head]
+        )
         self._rows_head = hashlib.sha256(line).hexdigest()
         self._rows += 1
         self._window_rows += 1
         self._hold(line)
+        self._tell()
 
     def tick(self) -> None:
         """Write out what has waited for a second. To be called often; costs next to nothing. Raises RecordError."""
         if self._held and real_elapsed_s() - self._held_since_s >= FLUSH_S:
             self.flush()
-        elif self._untold is not None:
-            self._silent()
+        else:
+            self._tell()
 
     def flush(self) -> None:
         """Write out the rows that wait. Raises RecordError."""
+        self._write_held()
+        self._look_at_room()
+        self._tell()
+
+    def _write_held(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._held and self.failed is None:
-            held, self._held = self._held, []
-            self._write(self._window_fd, b"\n".join(held) + b"\n", READINGS)
+        if not self._held or self.failed is not None:
+            return
+        held, self._held = self._held, []
+        try:
+            self._put_rows(held)
+        except OSError as error:
+            self._rows_go_on_beside(error, held)
 
     def close(self) -> Heads:
-        """Turn the open window into a segment, write the last event and let go of the lock. Raises RecordError.
+        """Turn the open windows into segments, write the last event and let go of the lock. Raises RecordError.
 
         Idempotent. After a failure it only frees what is open.
         """
         try:
-            if self._events_fd >= 0 and self.failed is None:
+            if self._journals and self.failed is None:
+                self._untold = None
                 self._rotate()
+                self._in_between = True  # a suspect file is no reason not to close
                 self.event("log_closed", readings=self._rows, readings_head=self._rows_head)
         finally:
+            self._give_reserve_back()
             self.abandon()
         return self.heads
 
@@ -244,33 +348,139 @@ class RunLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for fd in (self._window_fd, self._events_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._window_fd = self._events_fd = -1
+        for file in (*(window.file for window in self._windows), *self._journals[::-1]):
+            file.close()
+        self._windows, self._journals = [], []
 
-    def _silent(self) -> bool:
-        """Whether the disk has failed before; what a timer met is raised here, once."""
-        if self._untold is not None:
-            untold, self._untold = self._untold, None
-            raise untold
+    def _own(self, handle: int) -> None:
+        """Take the first file of events up, and the bundle's lock with it. Raises OSError."""
+        self._journals.append(self._file(event_file(self.folder, 1), handle))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _file(self, path: Path, handle: int, size: int = 0) -> AppendFile:
+        return AppendFile(self._disk, path, handle, durable=self.durable, make_room=self._give_reserve_back, size=size)
+
+    def _is_mute(self) -> bool:
+        """Whether nothing can be kept any more; where a timer met that, it is raised here, once."""
+        if self.failed is not None:
+            self._tell()
         return self.failed is not None
 
-    def _write(self, fd: int, data: bytes, what: str) -> None:
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-            if self.durable:
-                os.fdatasync(fd)
-        except OSError as error:
-            self._fail(error, what)
+    def _put_event(self, kind: str, data: Mapping[str, Any]) -> None:
+        record = {
+            "n": self._events,
+            "mono_s": round(self._clock.mono_s() + self.shift_s, 6),
+            "utc_s": round(self._clock.utc_s(), 6),
+            "mode": self._mode,
+            "kind": kind,
+            "data": data,
+            "prev": self._events_head,
+        }
+        line = encode(record)
+        self._journals[-1].put(line + b"\n")
+        self._events += 1
+        self._events_head = digest(line)
 
-    def _fail(self, error: OSError, what: str) -> None:
+    def _put_rows(self, lines: list[bytes]) -> None:
+        window = self._windows[-1]
+        window.file.put(b"\n".join(lines) + b"\n")
+        window.rows += len(lines)
+        window.head = digest(lines[-1])
+
+    def _events_go_on_beside(self, error: OSError, kind: str, data: Mapping[str, Any]) -> None:
+        """Begin the next file of events with what is known of this one, and write the event there. Raises RecordError
+        if that cannot be done."""
+        name = self._journals[-1].path.name
+        if not self._may_go_on(error):
+            self._fail(error, name)
+        try:
+            path = event_file(self.folder, len(self._journals) + 1)
+            self._journals.append(self._file(path, self._disk.create(path)))
+            if self.durable:
+                self._disk.sync_folder(self.folder)
+            about = {"file": name, "records": self._events, "head": self._events_head, "error": _said(error)}
+            self._put_event(SUSPECT, {**about, "goes_on_in": path.name})
+            self._put_event(kind, data)
+        except OSError as second:
+            self._fail(second, name)
+        self._now_suspect(error, name)
+
+    def _rows_go_on_beside(self, error: OSError, held: list[bytes]) -> None:
+        """The same for a window: its confirmed rows stay, the others go into the next one."""
+        window = self._windows[-1]
+        name = f"{READINGS}/{window.file.path.name}"
+        if not self._may_go_on(error):
+            self._fail(error, name)
+        window.failed = True
+        try:
+            self._open_window()
+            goes_on_in = f"{READINGS}/{self._windows[-1].file.path.name}"
+            about = {"file": name, "records": window.rows, "head": window.head, "error": _said(error)}
+            self._put_event(SUSPECT, {**about, "goes_on_in": goes_on_in})
+            self._put_rows(held)
+        except OSError as second:
+            self._fail(second, name)
+        self._window_rows = len(held)
+        self._now_suspect(error, name)
+
+    def _may_go_on(self, error: OSError) -> bool:
+        """Whether a new file is worth trying: once, and not where the whole disk is full or read-only."""
+        return self.suspect is None and (isinstance(error, UnsyncedError) or error.errno not in _NO_NEW_FILE)
+
+    def _now_suspect(self, error: Exception, name: str, *, confirmed: bool = False) -> None:
+        """The run is to end. ``confirmed``: what the file holds is good all the same."""
+        if not confirmed:
+            self._suspects.append(name)
+        if self.suspect is not None:
+            return
+        self.suspect = RecordError(
+            f"the disk failed: {_said(error)} while writing {name}; the record goes on in a new file, the run ends",
+            str(self.folder),
+            "replace the disk; what the disk did not confirm stands in the new file too",
+        )
+        if self.on_trouble is not None:
+            self.on_trouble(Trouble(TroubleKind.SUSPECT, str(self.suspect.faults[0].error)))
+        self._untold = self.suspect
+
+    def _tell(self) -> None:
+        """Raise, once, what could not be raised where it was met."""
+        if self._untold is not None and not self._in_between:
+            untold, self._untold = self._untold, None
+            raise untold
+
+    def _fail(self, error: Exception, what: str) -> None:
         self.failed = RecordError(
-            f"the record cannot be kept: {error.strerror or error} while writing {what}", str(self.folder), _RECORD_FIX
+            f"the record cannot be kept: {_said(error)} while writing {what}", str(self.folder), _RECORD_FIX
         )
         raise self.failed from error
+
+    def _look_at_room(self) -> None:
+        """At low water give the reserve back and tell, once: what is left is for the end of the run."""
+        if self.low:
+            return
+        wanted = LOW_WATER_BYTES + TABLE_BYTES_A_ROW * self._rows
+        try:
+            free = self._disk.free_bytes(self.folder)
+        except OSError:
+            return  # what cannot be asked is met by the next write
+        if free >= wanted:
+            return
+        self.low = True
+        self._give_reserve_back()
+        self.event("low_water", free_bytes=free, wanted_bytes=wanted)
+        if self.on_trouble is not None:
+            self.on_trouble(Trouble(TroubleKind.LOW_WATER, f"{free >> 20} MiB are free", float(free), float(wanted)))
+
+    def _give_reserve_back(self) -> bool:
+        """Free what was held back; says whether there was anything."""
+        path = self.folder / RESERVE
+        if not path.exists():
+            return False
+        try:
+            self._disk.remove(path)
+        except OSError:
+            return False
+        return True
 
     def _hold(self, line: bytes) -> None:
         if not self._held:
@@ -288,90 +498,74 @@ class RunLog:
         except RecordError as error:
             self._untold = error
 
-    def _open_window(self, first_s: float) -> None:
-        self._window += 1
+    def _open_window(self) -> None:
+        """Begin the next window. Raises OSError."""
+        self._window_number += 1
         self._window_rows = 0
-        self._window_end_s = first_s + WINDOW_S
+        path = window_path(self.folder, self._window_number)
+        handle = self._disk.create(path)
+        self._windows.append(_Window(self._window_number, self._file(path, handle), head=self._head_on_disk()))
+        if self.durable:
+            self._disk.sync_folder(path.parent)
+
+    def _begin_window(self, first_s: float) -> None:
+        self._rotate()
         try:
-            self._window_fd = _append_to(_window_path(self.folder, self._window), os.O_CREAT | os.O_EXCL)
+            self._open_window()
         except OSError as error:
             self._fail(error, READINGS)
+        self._window_end_s = first_s + self.shift_s + WINDOW_S
+
+    def _head_on_disk(self) -> str:
+        return self._windows[-1].head if self._windows else self._rows_head
 
     def _rotate(self) -> None:
-        if self._window_fd < 0:
-            return
-        self.flush()
+        """Seal every window that there is, in order. A suspect one that cannot be read back is said to be lost."""
+        self._in_between = True
         try:
-            data = seal_window(self.folder, self._window, self._columns, durable=self.durable)
-            os.close(self._window_fd)
-            self._window_fd = -1
+            self._write_held()
+            self._seal_windows()
+        finally:
+            self._in_between = False
+
+    def _seal_windows(self) -> None:
+        """One that cannot be made a segment stays as it is; the event ``unsealed`` says so, and how far it counts."""
+        for window in self._windows.copy():
+            try:
+                data = self._sealed(window) if window.rows else None
+            except (OSError, ValueError) as error:
+                name = f"{READINGS}/{window.file.path.name}"
+                self.event("unsealed", file=name, rows=window.rows, head=window.head, error=_said(error))
+                if not window.failed and getattr(error, "errno", None) not in _NO_NEW_FILE:
+                    self._now_suspect(error, name, confirmed=True)
+            else:
+                if data is not None:
+                    self.event("segment", **data)
+                if not window.failed:  # of a suspect file nothing is thrown away
+                    with suppress(OSError):  # what stays beside its segment is passed over
+                        self._disk.remove(window.file.path)
+            window.file.close()
+            self._windows.remove(window)
+
+    def _sealed(self, window: _Window) -> dict[str, Any]:
+        """Make the segment, a second time if the reserve had to be given back for it. Raises OSError, ValueError."""
+        try:
+            return seal_window(
+                self._disk, self.folder, window.number, self._columns, durable=self.durable, limit=window.rows
+            )
         except OSError as error:
-            self._fail(error, READINGS)
-        self.event("segment", **data)
-        _window_path(self.folder, self._window).unlink(missing_ok=True)
-
-
-def seal_window(folder: Path, window: int, columns: Sequence[str], *, durable: bool) -> dict[str, Any]:
-    """Turn what stands in a window's file into its Parquet segment, and say what that is.
-
-    The file itself is read back, not a copy in memory: what is sealed is what was recorded. Raises OSError.
-    """
-    lines = read_lines(_window_path(folder, window)).lines
-    rows = [orjson.loads(line) for line in lines]
-    table = {name: [row[at] for row in rows] for at, name in enumerate(columns)}
-    path = segment_path(folder, window)
-    part = path.with_suffix(".part")
-    parquet.write(part, table, whole=frozenset({"step"}), metadata={"schema": READINGS_SCHEMA, "window": str(window)})
-    raw = part.read_bytes()
-    if durable:
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-    part.rename(path)
-    return {
-        "path": f"{READINGS}/{path.name}",
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "rows": len(rows),
-        "prev": rows[0][-1] if rows else GENESIS,
-        "head": digest(lines[-1]) if lines else GENESIS,
-    }
-
-
-def segment_path(folder: Path, window: int) -> Path:
-    return folder / READINGS / f"{window:04d}.parquet"
-
-
-def _window_path(folder: Path, window: int) -> Path:
-    return folder / READINGS / f"window-{window:04d}.jsonl"
-
-
-def open_windows(folder: Path) -> tuple[Path, ...]:
-    """The windows that no segment has taken over yet (none in a closed bundle)."""
-    return tuple(sorted((folder / READINGS).glob("window-*.jsonl")))
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _append_to(path: Path, flags: int = 0) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | flags, 0o644)
-
-
-def _whole_part(path: Path, prev: str, link: str | int) -> tuple[tuple[Any, ...], str, bytes]:
-    """Cut a log back to its whole records: them, the head of their chain, and what was cut off.
-
-    Raises RecordError if the chain breaks before its end; nothing is cut then.
-    """
-    lines = read_lines(path)
-    checked = check(lines.lines, prev, lambda record: record[link])
-    if checked.broken is not None:
-        raise RecordError(
-            f"record {checked.broken} {checked.why}", str(path), "keep this record as it is; it was altered"
+            if error.errno not in FULL or not self._give_reserve_back():
+                raise
+        return seal_window(
+            self._disk, self.folder, window.number, self._columns, durable=self.durable, limit=window.rows
         )
-    if lines.torn:
-        os.truncate(path, path.stat().st_size - len(lines.torn))
-    return checked.records, checked.head, lines.torn
+
+
+def _said(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def _shown(torn: bytes) -> str:
+    """A torn tail as text, a byte a character; of a long one the beginning."""
+    left_out = len(torn) - TORN_BYTES
+    return torn[:TORN_BYTES].decode("latin-1") + (f"... and {left_out} bytes more" if left_out > 0 else "")

@@ -145,6 +145,31 @@ class Notebook:
     def put_result(self, name: str, value: float) -> None:
         self.live.values[f"result.{name}"] = value
 
+    def restore(self, name: str, value: float | None, *, repeated: bool) -> None:
+        """Put a result back that was taken before the program died. What is true of it is not known any more."""
+        self._append(self.live.values, f"result.{name}", value, repeated=repeated)
+
+    def watched_state(self) -> dict[str, dict[str, float | None]]:
+        """Where every watch stands, for the record: enough to go on with."""
+        return {
+            watched.name: {**watched.follow.state, "held": float(watched.held)}
+            for watched in self.watched
+            if watched.held or watched.follow.value is not None
+        }
+
+    def restore_watched(self, states: Mapping[str, Mapping[str, float | None]]) -> None:
+        """Go on with what ``watched_state`` said."""
+        for watched in self.watched:
+            state = states.get(watched.name)
+            if state is None:
+                continue
+            watched.follow.restore(state)
+            watched.held = bool(state.get("held"))
+            if watched.condition is not None:
+                self.live.values[watched.name] = float(watched.held)
+            elif watched.follow.value is not None:
+                self.live.values[watched.name] = watched.follow.value
+
     def turns(self, name: str) -> tuple[float, ...]:
         """The values of a result over its turns so far."""
         value = self.live.values.get(f"result.{name}", ())

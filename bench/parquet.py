@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,26 @@ def write(path: Path, columns: Mapping[str, Column], *, whole: frozenset[str], m
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd", store_schema=True)
 
 
+def write_parts(
+    sink: IO[bytes],
+    parts: Iterable[Mapping[str, Sequence[float | None]]],
+    names: Sequence[str],
+    *,
+    whole: frozenset[str],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write columns of numbers as they come, a row group a part, into an open file: no more than a part is in memory.
+
+    The same parts and metadata give the same bytes. Raises what ``sink`` raises.
+    """
+    kinds = {name: _kind((), whole=name in whole) for name in names}
+    schema = pa.schema(list(kinds.items()), metadata=dict(metadata))
+    with pq.ParquetWriter(sink, schema, compression="zstd", store_schema=True) as writer:
+        for part in parts:
+            arrays = [pa.array(part[name], type=kinds[name], from_pandas=True) for name in names]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
 def _kind(values: Column, *, whole: bool) -> Any:
     if values and isinstance(values[0], str):
         return pa.string()
@@ -39,3 +59,11 @@ def read(path: Path) -> tuple[dict[str, list[float | None]], dict[str, str]]:
         if not key.startswith((b"ARROW:", b"pandas"))
     }
     return columns, metadata
+
+
+def read_parts(path: Path, names: Sequence[str]) -> Iterator[tuple[list[float | None], ...]]:
+    """The columns of those names, a row group at a time, null as None. Raises OSError, ValueError, KeyError."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=list(names), use_threads=False)
+            yield tuple(table.column(name).to_pylist() for name in names)

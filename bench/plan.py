@@ -11,17 +11,20 @@ from typing import Any, Literal
 
 import sequences
 from bench.binding.document import document
-from bench.binding.electrical import LimitsAt, electrical
+from bench.binding.electrical import LimitsAt, RulesAt, electrical
 from bench.binding.estimate import estimate, step_seconds
 from bench.binding.evidence import Evidence, evidence
 from bench.binding.faults import Findings
+from bench.binding.guarding import energised_at_most_s, shown_spans
 from bench.binding.limits import Margins
 from bench.binding.points import Models, bind_roles, bound_channel, equip, used_points
 from bench.binding.route import Route, route
 from bench.binding.shapes import BoundChannel, BoundParameter, Estimate, GuardLimit, Point, Poll
 from bench.binding.steps import Reach, where_is
+from bench.binding.taking_away import takes_away
 from bench.binding.values import bind_parameters, cell_values, entries_of, simulated_entries
 from bench.config import BenchFile, CellFile
+from bench.rules.shapes import RuleSpec
 from bench.samples import ENDED, Sample
 from drivers import ConfigError, Fault
 from drivers.capabilities import Setpoints, TerminalLimits
@@ -43,7 +46,8 @@ class Plan:
     run visits, the start first. ``values`` holds ``cell.*``, ``param.*`` and ``run.sample_mass`` for expressions.
     ``device_limits`` leave room for what the steps set. ``points`` are the used points by device, ``polls`` and
     ``watchdogs`` their times. ``entries`` is what an operator will be asked for, ``simulated_entries`` what the
-    simulated one says.
+    simulated one says. ``spans`` are what each channel's instrument can show, ``energised_at_most_s`` how long anything
+    may be energised, ``takes_away`` says of each stimulus step what takes its energy away and by when.
     """
 
     sequence: Sequence
@@ -60,6 +64,10 @@ class Plan:
     sample_mass_kg: float
     sample_mass_nominal: bool
     limits_at: LimitsAt
+    rules_at: RulesAt
+    spans: Mapping[str, tuple[float, float]]
+    energised_at_most_s: float
+    takes_away: tuple[str, ...]
     device_limits: TerminalLimits
     margins: Margins
     polls: Mapping[str, Poll]
@@ -87,6 +95,10 @@ class Plan:
         it is built for. Raises KeyError for a place that the run does not visit.
         """
         return self.limits_at[place, phase]
+
+    def rules_in(self, place: str, phase: Phase) -> tuple[RuleSpec, ...]:
+        """The guard's rules beyond limits, as :meth:`limits_in`."""
+        return self.rules_at[place, phase]
 
     @property
     def reach(self) -> Reach:
@@ -192,7 +204,7 @@ def bind(
     for channel_there in places.values():
         _sensed(bench, channel_there, findings)
     used = used_points(bench, places.values())
-    fixed = electrical(sequence, cell, equipment, way, places, used, values, findings)
+    fixed = electrical(sequence, cell, equipment, way, places, used, values, findings, live=not simulated)
     if findings.faults or fixed is None:
         raise ConfigError(findings.faults)
     proof = evidence(sequence, bench, places.values(), simulated=simulated)
@@ -201,6 +213,7 @@ def bind(
     if nominal:
         findings.warn(f"the mass {mass_kg:g} kg is NOMINAL, from the cell file: no sample was weighed")
     stored_values = sum(len(points) for points in used.values()) + 2
+    estimated = estimate(sequence, values, fixed.reaches[way.start].windows[Phase.CONDITIONING], stored_values)
     return Plan(
         sequence=sequence,
         bench=bench,
@@ -216,6 +229,10 @@ def bind(
         sample_mass_kg=mass_kg,
         sample_mass_nominal=nominal,
         limits_at=fixed.limits_at,
+        rules_at=fixed.rules_at,
+        spans=shown_spans(equipment, places.values()),
+        energised_at_most_s=energised_at_most_s(sequence, estimated.seconds, bench.guard.time),
+        takes_away=takes_away(sequence, equipment, way, places, fixed.polls, fixed.watchdogs),
         device_limits=fixed.device_limits,
         margins=fixed.margins,
         polls=fixed.polls,
@@ -223,7 +240,7 @@ def bind(
         entries=entries,
         simulated_entries=answered,
         evidence=proof,
-        estimated=estimate(sequence, values, fixed.reaches[way.start].windows[Phase.CONDITIONING], stored_values),
+        estimated=estimated,
         warnings=findings.warnings,
         reaches=fixed.reaches,
     )

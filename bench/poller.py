@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 from bench.binding.shapes import Poll
 from bench.energy import Energy
 from bench.stream import Stream
-from drivers.capabilities import Device
+from drivers.capabilities import Device, TellsDeviations
 from drivers.errors import DeviceError
 
 #: Pollers that share a period never share an instant: each is later than the one before by this much.
 PHASE_STEP_S = 0.010
+#: A device that can tell is asked this often, while something is energised, whether it still is as it was set.
+CHECK_S = 5.0
+#: After a first deviation it is asked at this many polls running: two that say the same are believed.
+LOOKS = 6
 
 
 class Poller:
@@ -27,6 +32,10 @@ class Poller:
     second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
     next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.
+
+    While something is energised a device that can tell how it differs from how it was armed and set is asked every
+    ``CHECK_S``, and after a first difference at the polls that follow: the second time that it says the same (whatever
+    the numbers), ``deviates(device, text)`` is told, once. A look that fails is the silence that the readings show.
     """
 
     def __init__(
@@ -38,6 +47,7 @@ class Poller:
         energy: Energy,
         stream: Stream,
         event: Callable[..., Any],
+        deviates: Callable[[str, str], Any] = lambda _device, _text: None,
     ) -> None:
         self.device = device
         self.lost: DeviceError | None = None
@@ -47,6 +57,11 @@ class Poller:
         self._energy = energy
         self._stream = stream
         self._event = event
+        self._deviates = deviates
+        self._tells = device if isinstance(device, TellsDeviations) else None
+        self._looked_s = -math.inf
+        self._looks = 0
+        self._seen: set[str] = set()
         self._wake: asyncio.Future[None] | None = None
         energy.on_change(self.hurry)
 
@@ -79,6 +94,36 @@ class Poller:
                 if self.lost is not None:
                     self._recover()
                 self._stream.publish(batch)
+                await self._look()
+
+    async def _look(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._tells is None or not self._may_deviate():
+            self._looks, self._seen = 0, set()
+            return
+        if self._looks == 0 and now_s - self._looked_s < CHECK_S - PHASE_STEP_S:
+            return
+        self._looked_s = now_s
+        try:
+            found = await self._tells.deviations()
+        except DeviceError:
+            return
+        self._looks = max(0, self._looks - 1)
+        if not self._may_deviate():
+            return
+        for text in found:
+            if _shape(text) in self._seen:
+                self._deviates(self.device.name, text)
+                return
+        if found and not self._seen:
+            self._looks = LOOKS
+        self._seen.update(_shape(text) for text in found)
+        if self._looks == 0:
+            self._seen = set()
+
+    def _may_deviate(self) -> bool:
+        """At rest and after a stop nothing is held to its set values."""
+        return self._energy.energised and not self._energy.forbidden
 
     async def _next_instant(self, last_s: float) -> float:
         """Wait for the next instant of the grid in force, and give it."""
@@ -110,6 +155,11 @@ class Poller:
     def _recover(self) -> None:
         self.lost = None
         self._event("reading_recovered", device=self.device.name)
+
+
+def _shape(text: str) -> str:
+    """A text without its numbers: a value that drifts on is the same deviation."""
+    return re.sub(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?", "#", text)
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

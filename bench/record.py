@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from bench import parquet
-from bench.chain import GENESIS, check, read_lines
-from bench.log import EVENTS, FIXED_COLUMNS, READINGS, open_windows
+from bench import parquet, schemas
+from bench.event_files import read_events
+from bench.row_files import FIXED_COLUMNS, row_parts, window_lines
 from drivers.errors import RecordError
 
 PLAN = "plan.json"
@@ -36,15 +36,21 @@ class Rows:
     """The stored rows as columns of one length; None where there was no good value.
 
     ``roles``: channel by role, where the sample was at first. ``moves``: from when on (loop time) the roles were those
-    of another place, in order.
+    of another place, in order. ``reopened_s``: when the record was taken up again after the program had died.
     """
 
     columns: Mapping[str, Sequence[float | None]]
     roles: Mapping[str, str] = field(default_factory=dict)
     moves: tuple[tuple[float, Mapping[str, str]], ...] = ()
+    reopened_s: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["mono_s"]) if self.columns else 0
+
+    @property
+    def breaks(self) -> frozenset[int]:
+        """The first row after each time that the program was dead."""
+        return frozenset(bisect_left(self.mono_s, at_s) for at_s in self.reopened_s)
 
     @property
     def known_roles(self) -> frozenset[str]:
@@ -109,9 +115,10 @@ class Record:
 def load(folder: Path) -> Record:
     """Read events and rows. A torn tail is left out. Raises RecordError if it is no bundle or cannot be read."""
     try:
-        lines = read_lines(folder / EVENTS).lines
-        checked = check(lines, GENESIS, lambda record: record["prev"])
-        events = tuple(Event(it["n"], it["mono_s"], it["utc_s"], it["kind"], it["data"]) for it in checked.records)
+        found = read_events(folder)
+        for record in found.records[:1]:
+            schemas.migrated({"schema": record["data"].get("schema", schemas.newest("events"))}, "events", str(folder))
+        events = tuple(Event(it["n"], it["mono_s"], it["utc_s"], it["kind"], it["data"]) for it in found.records)
         return Record(folder, events, replace(_rows(folder, events), moves=_moves(folder, events)))
     except FileNotFoundError as error:
         raise RecordError(f"not a bundle: {error.filename} is missing", str(folder), NOT_A_BUNDLE_FIX) from None
@@ -129,18 +136,17 @@ def _rows(folder: Path, events: Sequence[Event]) -> Rows:
         return Rows({name: [] for name in FIXED_COLUMNS})
     names: list[str] = list(opened[-1]["columns"])
     columns: dict[str, list[float | None]] = {name: [] for name in names}
-    sealed = [event.data["path"] for event in events if event.kind == "segment"]
-    for path in sealed:
-        part, _ = parquet.read(folder / path)
-        for name in names:
-            columns[name].extend(part[name])
-    for window in open_windows(folder):
-        if f"{READINGS}/{window.stem[-4:]}.parquet" in sealed:
-            continue
-        for line in read_lines(window).lines:
-            for name, value in zip(names, orjson.loads(line), strict=False):
-                columns[name].append(value)
-    return Rows(columns, dict(opened[-1].get("roles", {})))
+    for part in row_parts(folder, ((event.kind, event.data) for event in events)):
+        if part.segment is not None:
+            for values in parquet.read_parts(part.path, names):
+                for name, column in zip(names, values, strict=True):
+                    columns[name].extend(column)
+        else:
+            for line in window_lines(part.path, part.limit):
+                for name, value in zip(names, orjson.loads(line), strict=False):
+                    columns[name].append(value)
+    reopened_s = tuple(event.mono_s for event in events if event.kind == "reopened")
+    return Rows(columns, dict(opened[-1].get("roles", {})), reopened_s=reopened_s)
 
 
 def _moves(folder: Path, events: Sequence[Event]) -> tuple[tuple[float, Mapping[str, str]], ...]:

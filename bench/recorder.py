@@ -86,11 +86,12 @@ class Recorder:
     """Subscribe ``deliver`` to the stream. Raises RecordError from it when the record cannot be kept.
 
     Until the first ``begin_step`` rows follow ``LogRuleSI(every_s=1)`` under step 0. A channel that turns bad, or good
-    again, is an event (``quality``); its value is NaN meanwhile.
+    again, is an event (``quality``); its value is NaN meanwhile. ``shift_s``: the record's clock less the loop's.
     """
 
-    def __init__(self, log: RunLog, channels: RecordedChannels) -> None:
+    def __init__(self, log: RunLog, channels: RecordedChannels, *, shift_s: float = 0.0) -> None:
         self._log = log
+        self._shift_s = shift_s
         names = channels.names
         log.open_readings(names, roles=channels.roles)
         self._index = {name: at for at, name in enumerate(names)}
@@ -205,7 +206,7 @@ class Recorder:
         if self._steps_begun and not math.isnan(self._stored_s):
             self._longest_s = max(self._longest_s, seen.mono_s - self._stored_s)
         self._stored_s = seen.mono_s
-        self._log.row((round(seen.mono_s, 6), round(seen.utc_s, 6), self._step, *row))
+        self._log.row((round(seen.mono_s + self._shift_s, 6), round(seen.utc_s, 6), self._step, *row))
 
 
 def _steps_of(rule: LogRuleSI) -> tuple[float, float, float]:

@@ -151,7 +151,8 @@ class DemoResult(Result):
 
 
 class CheckResult(Result):
-    """What ``check`` found on the files alone; ``estimate_s`` is how long the run would take."""
+    """What ``check`` found on the files alone; ``estimate_s`` is how long the run would take, ``takes_away`` what takes
+    the energy of each stimulus step away and by when."""
 
     schema_: Literal["cellbench/check/1"] = Field(default="cellbench/check/1", alias="schema")
     sequence: str
@@ -160,6 +161,7 @@ class CheckResult(Result):
     warnings: list[str]
     parameters: dict[str, str]
     estimate_s: float | None = None
+    takes_away: list[str] = Field(default_factory=list)
 
 
 class VerifyStatus(StrEnum):
@@ -167,6 +169,11 @@ class VerifyStatus(StrEnum):
     ALTERED = "altered"
     NOT_A_BUNDLE = "not_a_bundle"
     NOT_CLOSED = "not_closed"
+    #: Whole in itself, but whose it is cannot be told: the key is not among those that are trusted, or nobody signed.
+    UNKNOWN_KEY = "unknown_key"
+    UNSIGNED = "unsigned"
+    #: A newer program closed it; this one cannot judge it.
+    NEWER = "newer"
 
 
 class Problem(Shape):
@@ -181,8 +188,17 @@ class Problem(Shape):
         return f"{place}: {self.error}"
 
 
+class SignatureRow(Shape):
+    """Who signed a file: the public key (null: nobody), and the name it is known by (null: it is not)."""
+
+    file: str
+    key: str | None
+    name: str | None
+
+
 class VerifyResult(Result):
-    """What ``verify`` found. ``owned``: a live process still writes it."""
+    """What ``verify`` found. ``owned``: a live process still writes it. ``intact`` is said only where everything is
+    whole and signed by keys that are known."""
 
     schema_: Literal["cellbench/verify/1"] = Field(default="cellbench/verify/1", alias="schema")
     bundle: str
@@ -191,6 +207,7 @@ class VerifyResult(Result):
     owned: bool = False
     durable: bool | None = None
     amendments: int = Field(default=0, description="how many additions since the seal hold; note it, with the digest")
+    signatures: list[SignatureRow] = Field(default=[], description="of the manifest, then of each amendment")
 
 
 class JudgementResult(Result):
@@ -296,6 +313,26 @@ class SequenceList(Result):
     sequences: list[SequenceRow]
 
 
+class FaultKindRow(Shape):
+    """One fault that a script may name; ``where`` is what it is aimed at, ``parameters`` their defaults."""
+
+    name: str
+    numbers: list[str]
+    where: Literal["device", "point", "place", "channel", ""]
+    models: list[str]
+    lasting: bool
+    parameters: dict[str, str]
+    en: str
+    zh: str
+
+
+class FaultKindList(Result):
+    """What ``faults`` ends with."""
+
+    schema_: Literal["cellbench/fault-table/1"] = Field(default="cellbench/fault-table/1", alias="schema")
+    faults: list[FaultKindRow]
+
+
 class DeviceRow(Shape):
     """One device model; ``evidence`` says how far its driver's claim goes."""
 
@@ -387,7 +424,7 @@ def values_of(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (
     RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, AckResult, ErrorResult,
-    FileResult, SampleList, SampleResult, SequenceList, DeviceList,
+    FileResult, SampleList, SampleResult, SequenceList, FaultKindList, DeviceList,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import platform
 import signal
 import threading
@@ -15,27 +16,33 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import sequences
-from bench import bundle, engine, run_sample
+from bench import bundle, engine, faulted, run_sample
 from bench.answers import Answers, GivenAnswers, HeardAnswers, SimulatedOperator
 from bench.answers_file import Asked, answers_from_file
 from bench.cause import Cause
 from bench.config import load_bench, load_cell, wire_keys
 from bench.data_folder import DataFolder, check_space
+from bench.guardian.link import NoGuardian, Supervised, inherited_link
 from bench.hands import BorrowedHands
+from bench.hold import hold
 from bench.latch import Latches, latch_of
 from bench.log import RunLog
 from bench.means import Hands
 from bench.notebook import TruthProbe
 from bench.observing import Observer, nobody
+from bench.open_runs import ORDER, OpenRuns, refusal
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
 from bench.results import FaultRow, RunResult, SampleUsed, run_result
+from bench.resume import gap_fault, order_data, resumption, taken_up
+from bench.resumption import Resumption
+from bench.safe_planning import contactors, safe_plan
 from bench.safe_state import SafeResult
 from bench.samples import Sample
-from bench.simulated import SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
+from bench.simulated import SceneSpec, SimulatedBench, Strike, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
-from drivers.wires import Flight
+from drivers.wires import Flight, Wire
 from sequences.names import JUDGEMENT
 
 Mode = Literal["simulated", "live"]
@@ -66,6 +73,11 @@ class Order:
     data: Path | None = None
     out: Path | None = None
     answers: Path | None = None
+    faults: Path | None = None
+    #: The bundle of an interrupted run that is to go on; ``scan`` is its sample's id, scanned again.
+    resume: Path | None = None
+    scan: str | None = None
+    auto: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +91,14 @@ class Prepared:
     sequence_text: str
     mode: Mode
     answers: GivenAnswers | None = None
+    strikes: tuple[Strike, ...] = ()
+    resumption: Resumption | None = None
 
 
 @dataclass(frozen=True)
 class FarEnd:
-    """Where the bytes go and what time it is there. ``hands`` carry the sample where it is simulated."""
+    """Where the bytes go and what time it is there. ``hands`` carry the sample where it is simulated; ``link`` is that
+    to the run's guardian, which has ``lent`` wires, by key."""
 
     clock: Clock
     urls: Mapping[str, str]
@@ -92,6 +107,8 @@ class FarEnd:
     truth: TruthProbe | None = None
     hands: Hands | None = None
     forced_jumps: Callable[[], int] = lambda: 0
+    link: Supervised = field(default_factory=NoGuardian)
+    lent: Mapping[str, Wire] = field(default_factory=dict)
 
 
 def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
@@ -120,10 +137,14 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
         mode="simulated" if order.simulate else "live",
         sample=sample,
     )
+    strikes: tuple[Strike, ...] = ()
     if order.simulate:
-        _spec(plan, order.seed)  # what the simulators refuse is refused now
+        scene = _spec(plan, order.seed)  # what the simulators refuse is refused now
+        strikes = () if order.faults is None else faulted.load(order.faults, scene)
     mode: Mode = "simulated" if plan.simulated else "live"
-    prepared = Prepared(order, plan, data, sample, source.text, mode)
+    prepared = Prepared(order, plan, data, sample, source.text, mode, strikes=strikes)
+    if order.resume is not None:
+        prepared = replace(prepared, resumption=resumption(order.resume, plan))
     return prepared if order.answers is None else _with_answers(prepared, order.answers)
 
 
@@ -172,21 +193,32 @@ def run_simulated(
         async with virtual_bench(_spec(prepared.plan, order.seed), start_utc_s=order.start_utc_s) as bench:
             if arrange is not None:
                 arrange(bench)
+            if prepared.strikes:
+                with faulted.struck(prepared.strikes, bench, observer, seed=order.seed) as told:
+                    work = carry_out(prepared, far_end_of(bench), answers, told)
+                    return await asyncio.get_running_loop().create_task(work, name="run")
             return await carry_out(prepared, far_end_of(bench), answers, observer)
 
     return in_virtual_time(main(), speed=prepared.order.speed)
 
 
 def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) -> RunResult:
-    """Carry a prepared run out on the bench file's own wires, each locked before the first byte."""
+    """Carry a prepared run out on the bench file's own wires, each locked before the first byte; the guardian, whose
+    child this process must be, holds the locks as well. Raises DeviceError without one."""
 
     async def main() -> RunResult:
         clock = system_clock(asyncio.get_running_loop().time)
         Latches(prepared.data.path).refuse(prepared.plan.bench.name)
         keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
-        with prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()):
-            far = FarEnd(clock, {}, Flight(), simulated=False, hands=_standing_hands(prepared.plan))
-            return await carry_out(prepared, far, answers, observer)
+        lock = prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s())
+        with lock:
+            async with inherited_link(os.environ) as link:
+                link.holding(lock.handles)
+                devices = prepared.plan.bench.devices
+                lent = link.lent(devices[name].url for name in contactors(prepared.plan))
+                hands = _standing_hands(prepared.plan)
+                far = FarEnd(clock, {}, Flight(), simulated=False, hands=hands, link=link, lent=lent)
+                return await carry_out(prepared, far, answers, observer)
 
     return asyncio.run(main())
 
@@ -214,14 +246,17 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
     """Connect, run, seal. Raises DeviceError if a device does not answer as it must (nothing was recorded then) and
     RecordError if the record cannot be begun or closed; what happens in between is in the result."""
     plan, begun_s, heard = prepared.plan, real_elapsed_s(), HeardAnswers(_at_bench(answers, prepared, far))
+    key = prepared.data.seal_key()  # now: no run ends with a bundle that cannot be signed
     with _stop_signals() as stop:
-        async with Station(plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated) as station:
-            check_space(prepared.order.out or prepared.data.runs, plan.estimated.bytes)
-            run_id, folder = prepared.data.new_run(prepared.order.out, plan.sequence.id)
-            log = RunLog.create(folder, far.clock, durable=not far.simulated, header=_header(prepared, run_id, far))
+        async with Station(
+            plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated, lent=far.lent
+        ) as station:
+            run_id, folder, log, resumed = await _record(prepared, far, station, heard, observer)
+            shift_s = 0.0 if resumed is None else resumed.shift_s
+            touched = run_sample.Touched(prepared.data.samples, _own_sample(prepared))
             try:
-                _put_inputs(folder, prepared)
-                recorder = Recorder(log, _recorded(plan, station))
+                recorder = Recorder(log, _recorded(plan, station), shift_s=shift_s)
+                await far.link.arm(safe_plan(plan, far.urls), folder)
                 outcome = await engine.run(
                     plan,
                     station,
@@ -233,7 +268,12 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
                     observer=observer,
                     hands=far.hands,
                     on_trip=_latching(prepared, run_id, folder, far),
+                    link=far.link,
+                    on_stimulus=touched,
+                    resumed=resumed,
                 )
+                await far.link.release()
+                await touched.settle()
             except BaseException:
                 log.close()
                 raise
@@ -251,19 +291,72 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             ),
             entered=_entered(plan, heard),
         )
+        told = [*([] if resumed is None else [gap_fault(resumed)]), *touched.faults]
+        if told:
+            result = result.model_copy(update={"faults": [*result.faults, *(FaultRow.of(fault) for fault in told)]})
         try:
             bundle.put(folder, bundle.VALUES, _plain(outcome.values))
-            bundle.seal(log, result)
+            bundle.seal(log, result, key=key)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
+        OpenRuns(prepared.data.path).end(run_id)
         try:
-            if prepared.mode == "live" and prepared.sample is not None:  # a simulated cell is not the sample
-                run_sample.keep(prepared.data.samples, prepared.sample, run_id, outcome)
+            sample = _own_sample(prepared)
+            if sample is not None:
+                run_sample.keep(prepared.data.samples, sample, run_id, outcome)
         except (ConfigError, RecordError) as error:  # the run stands as it was sealed; only the sample missed it
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"faults": faults})
         return result
+
+
+async def _record(
+    prepared: Prepared, far: FarEnd, station: Station, heard: HeardAnswers, observer: Observer
+) -> tuple[str, Path, RunLog, Resumption | None]:
+    """The run's record: a new one, or an interrupted one that is taken up. Raises BenchHeld where another run of this
+    bench was interrupted; the bench was made safe then."""
+    plan, order = prepared.plan, prepared.order
+    if prepared.resumption is not None and order.resume is not None:
+        log, resumed = await taken_up(
+            order.resume,
+            prepared.resumption,
+            station,
+            far.clock,
+            sample=_sample_id(prepared),
+            operator=order.operator or ("cellbench" if order.auto else "operator"),
+            scan=order.scan,
+            auto=order.auto,
+            data=prepared.data.path,
+            answers=heard,
+            observer=observer,
+        )
+        heard.heard.update(resumed.heard)
+        return resumed.run_id, order.resume, log, resumed
+    stays = far.truth is None  # a bench in virtual time is gone with its run
+    open_runs = OpenRuns(prepared.data.path)
+    interrupted = open_runs.interrupted(plan.bench.name) if stays else ()
+    if interrupted:
+        raise refusal(interrupted, (await hold(station))[1])
+    check_space(order.out or prepared.data.runs, plan.estimated.bytes)
+    run_id, folder = prepared.data.new_run(order.out, plan.sequence.id)
+    log = RunLog.create(folder, far.clock, durable=not far.simulated, header=_header(prepared, run_id, far))
+    try:
+        _put_inputs(folder, prepared)
+        if stays:
+            names = ("bench", "cell", "channel", "sample", "operator", "answers")
+            fields = {name: getattr(order, name) for name in names}
+            bundle.put(folder, ORDER, order_data({**fields, "overrides": dict(order.overrides)}))
+            open_runs.begin(run_id, plan.bench.name, folder)
+    except BaseException:
+        log.close()
+        raise
+    return run_id, folder, log, None
+
+
+def _own_sample(prepared: Prepared) -> Sample | None:
+    """The sample whose record this run changes; a simulated cell is not the sample."""
+    return prepared.sample if prepared.mode == "live" else None
 
 
 def _latching(prepared: Prepared, run_id: str, folder: Path, far: FarEnd) -> engine.OnTrip:
@@ -324,6 +417,7 @@ def _header(prepared: Prepared, run_id: str, far: FarEnd) -> dict[str, Any]:
         "run_id": run_id,
         "mode": prepared.mode,
         "virtual_time": far.simulated,
+        "guardian": far.link.name,
         "sequence": plan.sequence.id,
         "bench": plan.bench.name,
         "channel": plan.channel.name,

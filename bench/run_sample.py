@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from bench.cause import EndKind
 from bench.config import CellFile
 from bench.outcome import Outcome
 from bench.samples import Sample, SampleDimensions, SampleState, SampleStore
+from drivers import ConfigError, Fault, RecordError
 
 
 def sample_id(sample: Sample | None, cell: CellFile, seed: int) -> str:
@@ -25,6 +28,32 @@ def made_up(identity: str, cell: CellFile) -> Sample:
         fixture=cell.fixture,
         stack_pressure_kpa=cell.fixture_pressure_kpa,
     )
+
+
+class Touched:
+    """Called when the stimulus reaches the sample: its record says so at once, in a thread of its own, so that a
+    program that dies now leaves no pierced cell behind that passes for a charged one. ``faults`` after ``settle``."""
+
+    def __init__(self, store: SampleStore, sample: Sample | None) -> None:
+        self.faults: tuple[Fault, ...] = ()
+        self._store = store
+        self._sample = sample
+        self._writing: asyncio.Future[Sample] | None = None
+
+    def __call__(self) -> None:
+        sample = self._sample
+        if sample is not None and self._writing is None:
+            write = partial(self._store.update, sample.id, state=SampleState.UNDER_TEST)
+            self._writing = asyncio.get_running_loop().run_in_executor(None, write)
+
+    async def settle(self) -> None:
+        """Wait until it is written. Raises nothing: what went wrong is in ``faults``."""
+        if self._writing is None:
+            return
+        try:
+            await self._writing
+        except (ConfigError, RecordError) as error:
+            self.faults = error.faults
 
 
 def keep(store: SampleStore, sample: Sample, run_id: str, outcome: Outcome) -> None:

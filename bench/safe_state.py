@@ -1,11 +1,11 @@
 """The safe state: no current, no output, contactors open, chamber to ambient - proven, whatever else has failed.
 
-Order. The electrical path goes one after the other: first every cycler (currents to 0, output off, so that the
-contactor opens without current), then every switching module (all outputs to their safe side: off, but an exhaust on),
-then each contactor's feedback is read. Chambers and the rest are made safe meanwhile. A rig stops what has not made
-contact; a stroke in contact goes on unless the reason is one that stops it (a door, an E-stop, a bench limit, a
-person): then the tool stops where it is. Nothing ever pulls it out. A cycler that does not confirm within its deadline
-does not hold up the contactor: opening it, even under current, is the way out that is left.
+Order: the steps of ``bench/safe_plan.py``. Every cycler first, beside each other (currents to 0, output off, so that
+the contactor opens without current), then every switching module (all outputs to their safe side: off, but an exhaust
+on), then each contactor's feedback is read. Chambers and the rest are made safe meanwhile. A rig stops what has not
+made contact; a stroke in contact goes on unless the reason is one that stops it (a door, an E-stop, a bench limit, a
+person): then the tool stops where it is. Nothing ever pulls it out. A cycler that does not confirm at once does not
+hold up the contactor: opening it, even under current, is the way out that is left.
 
 A fire may show only now. At the end every detector is looked at afresh; if one speaks, the chambers go off after all.
 """
@@ -18,25 +18,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.energy import Energy
-from drivers.capabilities import Chamber, Cycler, Device, Rig, Switches
+from bench.safe_plan import (
+    DETECTOR_S,
+    FEEDBACK_DEADLINE_S,
+    FEEDBACK_EXCHANGE_S,
+    OTHER_DEADLINE_S,
+    RIG_DEADLINE_S,
+    SafeStep,
+    steps_for,
+)
+from drivers.capabilities import Chamber, Cycler, Device, DeviceKind, Rig, Switches
 from drivers.errors import DeviceError, RecordError
 from drivers.reading import Quality, Reading
-
-#: How long each kind of device may take to confirm. A chamber's controller wants 0.2 to 0.5 s of quiet a command.
-CYCLER_DEADLINE_S = 2.0
-SWITCHES_DEADLINE_S = 2.0
-FEEDBACK_DEADLINE_S = 2.0
-RIG_DEADLINE_S = 3.0
-OTHER_DEADLINE_S = 6.0
 
 #: A stop that was lost on the way is sent again; making safe is idempotent.
 TRIES = 3
 RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
-#: The last look may take this much longer: one exchange with what it takes to find a disturbed line again.
-FEEDBACK_EXCHANGE_S = 1.0
-#: The fresh look at a fire detector.
-DETECTOR_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,10 @@ class SafeState:
     wrong on one device skips the next. Energy is forbidden from ``begin`` on, for good.
 
     Events: ``safe_state_begun``, then ``safe_state`` with the result; a device that does not confirm is
-    ``safe_state_failed`` at once. A log that can no longer be written does not stop it.
+    ``safe_state_failed`` at once, a module that no longer waited for a cycler ``safe_state_escalated``. A log that can
+    no longer be written does not stop it.
+
+    ``steps`` are by default those for the kinds of these devices.
 
     ``detectors`` are the devices with a detector of fire or gas; ``burns`` judges what they, read afresh, say.
     """
@@ -90,10 +91,13 @@ class SafeState:
         event: Callable[..., Any],
         detectors: Collection[str] = (),
         burns: Callable[[Sequence[Reading]], bool] = lambda _: False,
+        steps: Sequence[SafeStep] | None = None,
     ) -> None:
         self._detectors = tuple(detectors)
         self._burns = burns
         self._devices: Mapping[str, Device] = {device.name: device for device in devices}
+        kinds = {device.name: _kind(device) for device in devices}
+        self._steps = {step.device: step for step in (steps_for(kinds) if steps is None else steps)}
         self._feedbacks = tuple(feedbacks)
         self._energy = energy
         self._event = event
@@ -130,15 +134,7 @@ class SafeState:
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         self._note("safe_state_begun", why=why, fire=fire)
-        electrical = loop.create_task(self._electrical(fire=fire), name="safe state: electrical")
-        others = [
-            loop.create_task(self._other(device, fire=fire, stop=stop_motion), name=f"safe state: {device.name}")
-            for device in self._devices.values()
-            if not isinstance(device, Cycler | Switches)
-        ]
-        await asyncio.wait([electrical, *others])
-        parts, isolated = electrical.result()
-        parts = (*parts, *(task.result() for task in others))
+        parts, isolated = await self._all(fire=fire, stop=stop_motion)
         if not fire and await self._burns_now():
             fire = True
             parts = await self._chambers_off(parts)
@@ -175,30 +171,49 @@ class SafeState:
         known = {part.device: part for part in off}
         return tuple(known.get(part.device, part) for part in parts)
 
-    async def _electrical(self, *, fire: bool) -> tuple[tuple[MadeSafe, ...], bool]:
-        devices = self._devices.values()
-        cyclers = [await self._device(it, CYCLER_DEADLINE_S, fire=fire) for it in devices if isinstance(it, Cycler)]
-        modules = [it for it in devices if isinstance(it, Switches)]
-        switches = await asyncio.gather(*(self._device(it, SWITCHES_DEADLINE_S, fire=fire) for it in modules))
-        contactors = await asyncio.gather(*(self._contactor(feedback) for feedback in self._feedbacks))
-        isolated = bool(contactors) and all(part.confirmed for part in contactors)
-        return (*cyclers, *switches, *contactors), isolated
+    async def _all(self, *, fire: bool, stop: bool) -> tuple[tuple[MadeSafe, ...], bool]:
+        """Every step of the graph, and the feedbacks once their modules are through."""
+        loop = asyncio.get_running_loop()
+        done: dict[str, asyncio.Task[MadeSafe]] = {}
+        for step in sorted(self._steps.values(), key=lambda it: len(it.after)):
+            work = self._step(step, [done[name] for name in step.after], fire=fire, stop=stop)
+            done[step.device] = loop.create_task(work, name=f"safe state: {step.device}")
+        contactors = [
+            loop.create_task(self._contactor(feedback, done), name=f"safe state: {feedback}")
+            for feedback in self._feedbacks
+        ]
+        if done or contactors:
+            await asyncio.wait([*done.values(), *contactors])
+        proofs = tuple(task.result() for task in contactors)
+        isolated = bool(proofs) and all(part.confirmed for part in proofs)
+        return (*(done[name].result() for name in self._steps), *proofs), isolated
 
-    async def _other(self, device: Device, *, fire: bool, stop: bool) -> MadeSafe:
-        deadline_s = RIG_DEADLINE_S if isinstance(device, Rig) else OTHER_DEADLINE_S
-        return await self._device(device, deadline_s, fire=fire, stop=stop)
+    async def _step(
+        self, step: SafeStep, before: Sequence[asyncio.Task[MadeSafe]], *, fire: bool, stop: bool
+    ) -> MadeSafe:
+        """Make one device safe, once what goes before it is confirmed or may be waited for no longer."""
+        if before:
+            await asyncio.wait(before, timeout=step.latest_s)
+            late = [name for name, task in zip(step.after, before, strict=True) if not _confirmed(task)]
+            if late:
+                self._note("safe_state_escalated", device=step.device, not_confirmed=late)
+        return await self._device(self._devices[step.device], step.deadline_s, fire=fire, stop=stop)
 
     async def _device(self, device: Device, deadline_s: float, *, fire: bool, stop: bool = False) -> MadeSafe:
-        what = _what(device)
+        what = self._steps[device.name].what
         making = _insist(device, fire=fire, stop=stop)
         error = await _within(deadline_s, making, f"safe state: {device.name}")
         if error is not None:
             self._note("safe_state_failed", device=device.name, what=what, error=error)
         return MadeSafe(device.name, what, confirmed=error is None, error=error)
 
-    async def _contactor(self, feedback: str) -> MadeSafe:
+    async def _contactor(self, feedback: str, steps: Mapping[str, asyncio.Task[MadeSafe]]) -> MadeSafe:
+        """What a feedback says once the modules are through: which of them drives its contactor it does not tell."""
         what = "contactor open by feedback"
         name = feedback.split(".", 1)[0]
+        modules = [task for device, task in steps.items() if isinstance(self._devices[device], Switches)]
+        if modules:
+            await asyncio.wait(modules)
         look = _open_by(self._devices[name], feedback, asyncio.get_running_loop().time() + FEEDBACK_DEADLINE_S)
         error = await _within(FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S, look, "safe state: feedback")
         if error is not None:
@@ -274,13 +289,18 @@ async def _within(deadline_s: float, work: Any, name: str) -> str | None:
     return failure.faults[0].error if isinstance(failure, DeviceError) else f"{type(failure).__name__}: {failure}"
 
 
-def _what(device: Device) -> str:
-    if isinstance(device, Cycler):
-        return "currents 0, output off"
-    if isinstance(device, Switches):
-        return "all outputs on their safe side"
-    if isinstance(device, Rig):
-        return "nothing moves but a stroke in contact"
-    if isinstance(device, Chamber):
-        return "setpoint to ambient, or off after fire"
-    return "nothing to switch"
+def _confirmed(task: asyncio.Task[MadeSafe]) -> bool:
+    return task.done() and task.result().confirmed
+
+
+def _kind(device: Device) -> DeviceKind:
+    """What a device is, by what it can do: the safe state goes by that alone."""
+    for protocol, kind in (
+        (Cycler, DeviceKind.CYCLER),
+        (Switches, DeviceKind.SWITCHES),
+        (Rig, DeviceKind.RIG),
+        (Chamber, DeviceKind.CHAMBER),
+    ):
+        if isinstance(device, protocol):
+            return kind
+    return DeviceKind.INPUTS

@@ -37,7 +37,9 @@ class SampleState(StrEnum):
 
 
 #: A sample in one of these is never energised again.
-ENDED = frozenset({SampleState.AWAITING_JUDGEMENT, SampleState.DESTROYED, SampleState.QUARANTINED})
+ENDED = frozenset(
+    {SampleState.UNDER_TEST, SampleState.AWAITING_JUDGEMENT, SampleState.DESTROYED, SampleState.QUARANTINED}
+)
 
 
 class SampleDimensions(BaseModel):

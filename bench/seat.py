@@ -101,7 +101,7 @@ class Seat:
         for poller in self._pollers:
             poller.near = poller.device.name in near
             poller.hurry()
-        self._guard.hold_to(limits, without=off)
+        self._guard.hold_to(limits, without=off, rules=self._plan.rules_in(channel.place, phase))
 
     def taken_away(self) -> None:
         """The safe state has disconnected the sample: the terminal says nothing of it any more."""
@@ -185,7 +185,7 @@ class Seat:
         without = {channel.voltage, channel.current, channel.cell_voltage}
         for limit in self._plan.limits_in(channel.place, Phase.CONDITIONING):
             reading = latest[limit.channel]
-            if limit.channel in without or not is_good(reading):
+            if limit.channel in without or not is_good(reading) or limit.tier == "warn":
                 continue
             if limit.low is not None and reading.value < limit.low:
                 found.append(_outside(limit.subject, limit.rule, reading, limit.low))

@@ -17,11 +17,15 @@ from drivers.clock import Clock
 from drivers.errors import ConfigError, Fault
 from drivers.wires import Flight
 from drivers.wires.url import parse_url
+from simulators.fault_table import TABLE as FAULTS
+from simulators.fault_table import FaultKind
 from simulators.models import model_names, simulator_model
 from simulators.plant.presets import PRESETS
 from simulators.scene import Scene
 from simulators.spec import CellSpec, ChannelSpec, DeviceSpec, PlaceSpec, SceneSpec, Signal, SignalKind
 from simulators.spec import Flight as ServerFlight
+from simulators.strikes import Host, Strike, Strikes, slips
+from simulators.turns import Turns
 from simulators.virtual_time import run_virtual, virtual_loop
 
 T = TypeVar("T")
@@ -197,6 +201,7 @@ class SimulatedBench:
     truth: SceneTruth
     hands: SceneHands
     forced_jumps: Callable[[], int]
+    step_clock: Callable[[float], None]
 
 
 @asynccontextmanager
@@ -206,19 +211,36 @@ async def virtual_bench(spec: SceneSpec, *, start_utc_s: float) -> AsyncIterator
     counted = loop.flight
     scene = Scene(spec, flight=ServerFlight(counted.left, counted.arrived))
     begun_s = loop.time()
+    stepped_s = [0.0]
     urls = await scene.start()
+
+    def step_clock(by_s: float) -> None:
+        stepped_s[0] += by_s
+
     try:
         yield SimulatedBench(
             scene=scene,
             urls=urls,
             flight=Flight(counted.left, counted.arrived),
-            clock=Clock(loop.time, lambda: start_utc_s + loop.time() - begun_s),
+            clock=Clock(loop.time, lambda: start_utc_s + loop.time() - begun_s + stepped_s[0]),
             truth=SceneTruth(scene),
             hands=SceneHands(scene),
             forced_jumps=lambda: len(loop.forced_jumps),
+            step_clock=step_clock,
         )
     finally:
         await scene.close()
+
+
+def strike_slip(strike: Strike, spec: SceneSpec) -> str | None:
+    """What is wrong with where a fault is aimed, on this bench; None if nothing is."""
+    target = FAULTS[strike.fault].target
+    known = {"place": [place.name for place in spec.places], "channel": [it.name for it in spec.channels], "": [""]}
+    name = strike.where.partition(".")[0] if target == "channel" else strike.where
+    if target in known and name not in known[target]:
+        what = f"it strikes no {strike.where}; leave `where` out" if target == "" else f"no {target} {strike.where!r}"
+        return f"{strike.fault}: {what}; there are: {', '.join(known[target]) or 'none'}"
+    return slips(strike, spec.devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,11 +370,17 @@ def in_virtual_time(main: Coroutine[Any, Any, T], *, speed: float | None) -> T:
 
 
 __all__ = [
+    "FAULTS",
+    "FaultKind",
+    "Host",
     "SceneHands",
     "SceneSpec",
     "SceneTruth",
     "SimulatedBench",
     "StandingBench",
+    "Strike",
+    "Strikes",
+    "Turns",
     "cell_spec",
     "clock_held",
     "in_virtual_time",
@@ -360,5 +388,6 @@ __all__ = [
     "lone_spec",
     "scene_spec",
     "standing_scene",
+    "strike_slip",
     "virtual_bench",
 ]

@@ -30,10 +30,18 @@ class Station:
     inside, every wire is open and every device has answered as the one that the bench file names. Connecting only
     reads; nothing is switched before the engine's preflight - unless a device is missing, so that there will be none:
     then the cycler and the contactor's module, where they answered, are made safe if they are found energised.
+    ``lent`` are wires whose port the guardian owns, by key.
     """
 
     def __init__(
-        self, plan: Plan, clock: Clock, *, urls: Mapping[str, str], flight: Flight | None = None, simulated: bool
+        self,
+        plan: Plan,
+        clock: Clock,
+        *,
+        urls: Mapping[str, str],
+        flight: Flight | None = None,
+        simulated: bool,
+        lent: Mapping[str, Wire] | None = None,
     ) -> None:
         self.plan = plan
         self.clock = clock
@@ -46,7 +54,8 @@ class Station:
             url = urls.get(name, plan.bench.devices[name].url)
             key = wire_key(url)
             if key not in self.wires:
-                self.wires[key] = make_wire(url, flight=counted, simulated=simulated)
+                borrowed = (lent or {}).get(key)
+                self.wires[key] = borrowed or make_wire(url, flight=counted, simulated=simulated)
             self._keys[name] = key
             self.devices[name] = made_device(plan.bench, name, self.wires[key], clock, plan.points[name])
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from bench import abuse_steps
 from bench.abuse_steps import AbuseStep
 from bench.cause import NotConfirmedError
-from bench.live import Follow
+from bench.live import Carried, Follow
 from bench.means import Means
 from bench.notebook import StepTruth
 from bench.stream import Batch, Stage
@@ -62,6 +62,10 @@ class StepRun:
     ends: str = ""
     more: dict[str, float] | None = None
     truth: dict[str, float] | None = None
+    #: What a resumed step had counted, when its last row was stored, and how long it then was not recorded.
+    carried: Carried | None = None
+    row_s: float | None = None
+    gap_s: float = 0.0
 
     async def run(self) -> None:
         """Do the step. Raises StepTimeoutError, DeviceError, ConfigError, EnergyForbiddenError, ValueError."""
@@ -131,6 +135,9 @@ class StepRun:
         return max(0.0, 3600.0 * rated_ah / abs(current_a) - gone_s)
 
     async def _regulate(self, step: Regulated) -> None:
+        if self.carried is not None and self.carried.ended is not None:
+            self._was_over(self.carried, direction=_direction(step))
+            return
         means, direction = self.means, _direction(step)
         setpoints, limit_s = self._setpoints(step), means.worth(step.timeout)
         cycler, live, what = means.cycler, means.notebook.live, f"{means.cycler.name} output"
@@ -140,7 +147,8 @@ class StepRun:
         await means.seat.connect()
         means.event("setpoint", device=cycler.name, **_as_fields(setpoints))
         await cycler.apply(setpoints)
-        truth = StepTruth(means.truth, means.plan.channel.name, direction) if means.truth is not None else None
+        known = means.truth is not None and self.carried is None  # the plant counts from here, the step did before
+        truth = StepTruth(means.truth, means.plan.channel.name, direction) if known and means.truth else None
         means.energy.begin(what)
         means.event("output_on", device=cycler.name)
         await cycler.output(on=True)
@@ -163,6 +171,15 @@ class StepRun:
         if self.reason == "timeout":
             raise self.timed_out(cycler.name, limit_s)
 
+    def _was_over(self, carried: Carried, *, direction: int) -> None:
+        """The step had ended when the program died: its results are taken from what it had counted."""
+        live = self.means.notebook.live
+        self.begin(math.inf, direction=direction)
+        self.gap_s = 0.0
+        live.end(_now_s())
+        live.values.update(carried.last)
+        self.reason = carried.ended or ""
+
     async def _rest(self, step: Rest) -> None:
         self.begin(self.means.worth(step.duration))
         self.reason = await wait_for_end(self.means.stream, self.judge, until_s=self.ends_s) or "duration"
@@ -175,35 +192,11 @@ class StepRun:
         if faults:
             raise ConfigError(faults)
         self.begin(math.inf)
-        self._watch_heating(chamber.name, temperature_c)
+        watch_heating(self.means, chamber.name, temperature_c)
         self.means.event("setpoint", device=chamber.name, temperature_c=temperature_c)
         await chamber.run_at(temperature_c)
         self.means.notebook.live.end(_now_s())
         self.reason = "set"
-
-    def _watch_heating(self, device: str, target_c: float) -> None:
-        """A chamber on its way counts as energised, one that holds its setpoint does not: the first good reading of its
-        air near the setpoint ends it, in this step or a later one. A newer setpoint takes the place of an older."""
-        means, channel = self.means, self.means.plan.channel.chamber_air
-        if channel is None:
-            return
-        means.no_longer_heating()
-        what = f"{device} to {target_c:g} degC"
-        means.energy.begin(what)
-
-        def look(batch: Batch) -> None:
-            near = [
-                reading
-                for reading in batch
-                if reading.channel == channel
-                and reading.quality is Quality.GOOD
-                and abs(reading.value - target_c) <= HOLDS_K
-            ]
-            if near or what not in means.energy.what:
-                unsubscribe()
-                means.energy.end(what)
-
-        unsubscribe = means.stream.subscribe(Stage.STEP, look)
 
     async def _soak(self, step: Soak) -> None:
         limit_s = self.means.worth(step.timeout)
@@ -248,9 +241,13 @@ class StepRun:
 
     def begin(self, limit_s: float, *, direction: int = 0) -> None:
         """The step counts from now, and has ``limit_s`` at most."""
-        self.begun_s = _now_s()
+        carried = self.carried
+        now_s = _now_s()
+        self.begun_s = now_s - (0.0 if carried is None else carried.duration_s)
         self.ends_s = self.begun_s + limit_s
-        self.means.notebook.live.begin(self.begun_s, direction=direction)
+        if self.row_s is not None:
+            self.gap_s = now_s - self.row_s
+        self.means.notebook.live.begin(now_s, direction=direction, carried=carried)
 
     def _setpoints(self, step: Regulated) -> Setpoints:
         means = self.means
@@ -297,6 +294,31 @@ class StepRun:
         values = self.means.notebook.live.values
         now = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if name in _SHOWN and _is_number(value))
         return StepTimeoutError(device, f"{self.step.kind} ({self.ends})", f"no end within {_span(limit_s)}; {now}")
+
+
+def watch_heating(means: Means, device: str, target_c: float) -> None:
+    """A chamber on its way counts as energised, one that holds its setpoint does not: the first good reading of its
+    air near the setpoint ends it, in this step or a later one. A newer setpoint takes the place of an older."""
+    channel = means.plan.channel.chamber_air
+    if channel is None:
+        return
+    means.no_longer_heating()
+    what = f"{device} to {target_c:g} degC"
+    means.energy.begin(what)
+
+    def look(batch: Batch) -> None:
+        near = [
+            reading
+            for reading in batch
+            if reading.channel == channel
+            and reading.quality is Quality.GOOD
+            and abs(reading.value - target_c) <= HOLDS_K
+        ]
+        if near or what not in means.energy.what:
+            unsubscribe()
+            means.energy.end(what)
+
+    unsubscribe = means.stream.subscribe(Stage.STEP, look)
 
 
 _SHOWN = ("voltage", "current", "temperature", "ambient")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import IntEnum
 
+from bench.rules.doubt import LEAST_NORMAL, Spans, weighed
 from drivers.reading import Reading
 
 Batch = tuple[Reading, ...]
 Deliver = Callable[[Batch], None]
+
+
+#: Every finite number: for a channel whose instrument names no range.
+_ANY = (-sys.float_info.max, sys.float_info.max)
 
 
 class Stage(IntEnum):
@@ -27,17 +33,30 @@ class Stream:
     Subscribers run in the order of their stage, then of their subscription. They must be quick and must not await.
     What a subscriber raises reaches the poller, and through it the run: a record that cannot be kept ends the run.
     ``latest`` holds the newest reading of each channel, whatever its quality.
+
+    A value that no measurement gives (not finite, subnormal, outside the channel's ``spans``) is handed on without
+    itself, marked implausible: nobody controls or judges by it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans | None = None) -> None:
         self.latest: dict[str, Reading] = {}
+        self._spans: Spans = spans or {}
         self._subscribers: tuple[tuple[Stage, Deliver], ...] = ()
         self._deliveries: tuple[Deliver, ...] = ()
 
     def publish(self, batch: Batch) -> None:
-        latest = self.latest
+        latest, spans = self.latest, self._spans
+        doubtful = False
         for reading in batch:
-            latest[reading.channel] = reading
+            channel, value, _, _, _ = reading
+            span = spans.get(channel, _ANY)
+            # A NaN is in no span; the driver has marked it already, and it is weighed in vain.
+            if not span[0] <= value <= span[1] or (value != 0.0 and -LEAST_NORMAL < value < LEAST_NORMAL):
+                doubtful = True
+            latest[channel] = reading
+        if doubtful:
+            batch = tuple(weighed(reading, spans) for reading in batch)
+            latest.update((reading.channel, reading) for reading in batch)
         for deliver in self._deliveries:
             deliver(batch)
 

@@ -34,9 +34,9 @@ class StepTotals:
     def energy_wh(self) -> float:
         return self.energy_ws / 3600.0
 
-    def begin(self, t_s: float) -> None:
-        """Start from zero at this instant; readings of earlier instants do not count."""
-        self.charge_as = self.energy_ws = 0.0
+    def begin(self, t_s: float, *, charge_as: float = 0.0, energy_ws: float = 0.0) -> None:
+        """Start at this instant, from zero or from what a resumed step had; earlier readings do not count."""
+        self.charge_as, self.energy_ws = charge_as, energy_ws
         self._t_s = t_s
         self._whole = False
         self._open = True

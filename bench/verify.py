@@ -1,9 +1,9 @@
 """Whether a bundle is what it was when it was closed.
 
 Checked: the manifest's own bytes, every file against manifest and SHA256SUMS, files that are missing or extra, both
-hash chains, every segment against its event and its rows against the chain, the heads, and what was added since
-(bench/amendments.py). What an attacker gains who alters files *and* makes a new manifest is said in docs/bundle.md:
-hashes find damage, only a signature finds forgery.
+hash chains, every segment against its event and its rows against the chain, the heads, what was added since
+(bench/amendments.py), and every signature. Hashes find damage; who alters files *and* makes a new manifest is found by
+the signature alone, and only where the key is known: an unknown key, or none, is never called intact.
 """
 
 from __future__ import annotations
@@ -16,26 +16,42 @@ from typing import Any
 
 import orjson
 
-from bench import amendments, bdf, parquet, record
-from bench.bundle import MANIFEST, MANIFEST_SCHEMA, SUMS, digest_of, files_of, manifest_text, sha256_of
+from bench import amendments, bdf, parquet, record, schemas, signature
+from bench.bundle import MANIFEST, MANIFEST_SIG, SUMS, digest_of, files_of, manifest_text, sha256_of
 from bench.chain import GENESIS, Checked, check, digest, read_lines
-from bench.log import EVENTS, READINGS, open_windows
-from bench.results import Problem, VerifyResult, VerifyStatus
+from bench.event_files import EVENTS, Events, read_events
+from bench.results import Problem, SignatureRow, VerifyResult, VerifyStatus
+from bench.row_files import READINGS, row_parts, window_lines
+from bench.schemas import NewerSchema
+from bench.signature import Trust
 from drivers.errors import ConfigError, Fault, RecordError
 
 EXIT_CODES = {
     VerifyStatus.INTACT: 0,
     VerifyStatus.ALTERED: 1,
     VerifyStatus.NOT_A_BUNDLE: 2,
+    VerifyStatus.UNKNOWN_KEY: 3,
+    VerifyStatus.UNSIGNED: 3,
+    VerifyStatus.NEWER: 2,
     VerifyStatus.NOT_CLOSED: 5,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """What was found. ``owned``: a live process writes it still. ``durable``: whether every write was synced.
+class Signed:
+    """Who signed a file of the bundle: the key in hex ("": nobody), and the name it is known by ("": unknown)."""
 
-    ``amendments``: how many hold, from the seal on.
+    file: str
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found. ``status`` speaks of damage alone; ``said`` is what may be said of the bundle as a whole.
+
+    ``owned``: a live process writes it still. ``durable``: whether every write was synced. ``amendments``: how many
+    hold, from the seal on. ``signed``: by whom the manifest is, then each amendment.
     """
 
     folder: Path
@@ -44,6 +60,15 @@ class Verification:
     owned: bool = False
     durable: bool | None = None
     amendments: int = 0
+    signed: tuple[Signed, ...] = ()
+
+    @property
+    def said(self) -> VerifyStatus:
+        """Intact only if nothing is damaged and every signature is that of a known key."""
+        if self.status is not VerifyStatus.INTACT or all(it.name for it in self.signed):
+            return self.status
+        unsigned = any(not it.key for it in self.signed)
+        return VerifyStatus.UNSIGNED if unsigned else VerifyStatus.UNKNOWN_KEY
 
 
 @dataclass(slots=True)
@@ -59,8 +84,10 @@ class _Findings:
         return {problem.file for problem in self.problems}
 
 
-def verify(folder: Path) -> Verification:
-    """Check a bundle, closed or not. Never raises for what the bundle holds; changes nothing."""
+def verify(folder: Path, trust: Trust | None = None) -> Verification:
+    """Check a bundle, closed or not, by the keys of ``trust`` and what it remembers. Never raises for what the bundle
+    holds; changes nothing."""
+    trust = trust or Trust()
     has = {name: (folder / name).is_file() for name in (EVENTS, MANIFEST, SUMS)}
     if not has[MANIFEST] and not has[EVENTS] and not has[SUMS]:
         problem = Problem(file=str(folder), record=None, error=f"holds neither {EVENTS} nor {MANIFEST}")
@@ -68,16 +95,36 @@ def verify(folder: Path) -> Verification:
     found = _Findings(folder)
     if not has[MANIFEST]:
         return _unclosed(found)
-    manifest = _manifest(found)
+    try:
+        manifest, key = _manifest(found)
+    except NewerSchema as error:
+        found.add(MANIFEST, error.faults[0].error)
+        return Verification(folder, VerifyStatus.NEWER, tuple(found.problems))
     if manifest is not None:
         _files(found, manifest)
         _sums(found)
         _chains(found, manifest)
     added = amendments.read(folder, files=True)
     found.problems += added.problems
-    status = VerifyStatus.ALTERED if found.problems else VerifyStatus.INTACT
-    durable = manifest["durable"] if manifest else None
-    return Verification(folder, status, tuple(found.problems), durable=durable, amendments=len(added.amendments))
+    _compare_with_memory(found, trust, added)
+    signed = [Signed(MANIFEST, key, trust.names.get(key, ""))]
+    signed += [Signed(it.path, it.key, trust.names.get(it.key, "")) for it in added.amendments]
+    return Verification(
+        folder,
+        VerifyStatus.ALTERED if found.problems else VerifyStatus.INTACT,
+        tuple(found.problems),
+        durable=manifest["durable"] if manifest else None,
+        amendments=len(added.amendments),
+        signed=tuple(signed),
+    )
+
+
+def _compare_with_memory(found: _Findings, trust: Trust, added: amendments.Chain) -> None:
+    """An earlier state of the bundle agrees with itself; only who remembers the later one can tell."""
+    known = trust.sealed.get(sha256_of(found.folder / MANIFEST))
+    if known is not None and known.amendments > len(added.amendments) and not added.problems:
+        name = amendments.path_of(known.amendments)
+        found.add(name, f"is missing: {known.amendments} amendments were added, by the register of this data folder")
 
 
 def check_sound(folder: Path) -> None:
@@ -88,36 +135,43 @@ def check_sound(folder: Path) -> None:
     if found.status is VerifyStatus.NOT_CLOSED:
         fix = "only a closed run is amended; what belongs to an interrupted one stays beside it"
         raise RecordError("the run was never closed", str(folder), fix)
-    if found.status is VerifyStatus.ALTERED:
+    if found.status is not VerifyStatus.INTACT:
         said = "; ".join(map(str, found.problems))
-        raise RecordError(f"the bundle was altered: {said}", str(folder), "restore it: nothing may rest on it as it is")
+        how = "cannot be judged" if found.status is VerifyStatus.NEWER else "was altered"
+        raise RecordError(f"the bundle {how}: {said}", str(folder), "restore it: nothing may rest on it as it is")
 
 
 def verify_result(found: Verification) -> VerifyResult:
-    """What ``verify`` says, with its exit code: 0 intact, 1 altered, 2 not a bundle, 5 not closed."""
+    """What ``verify`` says, with its exit code: 0 intact, 1 altered, 2 not a bundle or a newer one, 3 whole but of an
+    unknown key or unsigned, 5 not closed."""
     return VerifyResult(
-        exit_code=EXIT_CODES[found.status],
+        exit_code=EXIT_CODES[found.said],
         bundle=str(found.folder),
-        status=found.status,
+        status=found.said,
         problems=list(found.problems),
         owned=found.owned,
         durable=found.durable,
         amendments=found.amendments,
+        signatures=[SignatureRow(file=it.file, key=it.key or None, name=it.name or None) for it in found.signed],
     )
 
 
 def _unclosed(found: _Findings) -> Verification:
     """Open or interrupted: the logs must hold up to the last whole record, a torn tail is no alteration."""
     folder = found.folder
-    checked = _events(found)
-    torn = [path.name for path in (folder / EVENTS, *open_windows(folder)) if path.is_file() and read_lines(path).torn]
-    if checked is not None:
-        _readings(found, checked)
+    events = _events(found)
+    torn: list[str] = []
+    if events is not None:
+        torn += [events.file.name] if events.torn else []
+        _readings(found, events)
+        parts = row_parts(folder, ((it["kind"], it["data"]) for it in events.records))
+        open_ = [part.path for part in parts if part.segment is None and part.limit is None]
+        torn += [path.name for path in open_ if read_lines(path).torn]
     altered = bool(found.problems)
     found.add(MANIFEST, "is missing: the run was never closed, its logs are good to the last whole record")
     for name in torn:
         found.add(name, "ends in a torn record")
-    durable = checked.records[0]["data"].get("durable") if checked and checked.records else None
+    durable = events.records[0]["data"].get("durable") if events and events.records else None
     status = VerifyStatus.ALTERED if altered else VerifyStatus.NOT_CLOSED
     return Verification(folder, status, tuple(found.problems), owned=_is_owned(folder), durable=durable)
 
@@ -133,24 +187,48 @@ def _is_owned(folder: Path) -> bool:
     return False
 
 
-def _manifest(found: _Findings) -> dict[str, Any] | None:
-    """The manifest if it can be trusted for itself; None if not, and nothing else can be judged then."""
+def _manifest(found: _Findings) -> tuple[dict[str, Any] | None, str]:
+    """The manifest in its newest form and the key that signed it. None if it cannot be trusted for itself, and nothing
+    else can be judged then. Raises NewerSchema."""
     raw = (found.folder / MANIFEST).read_bytes()
     try:
         manifest = orjson.loads(raw)
         wanted = {"schema", "durable", "chains", "files", "digest"}
         if not isinstance(manifest, dict) or wanted - manifest.keys():
             raise ValueError("keys are missing")
+        own = manifest_text(manifest).encode() == raw and digest_of(manifest) == manifest["digest"]
     except ValueError:
         found.add(MANIFEST, "is not a whole manifest")
-        return None
-    if manifest["schema"] != MANIFEST_SCHEMA:
-        found.add(MANIFEST, f"has schema {manifest['schema']!r}; this program knows {MANIFEST_SCHEMA}")
-        return None
-    if manifest_text(manifest).encode() != raw or digest_of(manifest) != manifest["digest"]:
+        return None, ""
+    if not own:
         found.add(MANIFEST, "does not agree with its own digest")
-        return None
-    return manifest
+        return None, ""
+    try:
+        manifest = schemas.migrated(manifest, "manifest", MANIFEST)
+    except NewerSchema:
+        raise
+    except RecordError as error:
+        found.add(MANIFEST, error.faults[0].error)
+        return None, ""
+    return manifest, _signer(found, raw, manifest["signer"])
+
+
+def _signer(found: _Findings, raw: bytes, signer: str | None) -> str:
+    """The key that signed the manifest, which must be the one that it names; "" if nobody did."""
+    path = found.folder / MANIFEST_SIG
+    if signer is None:
+        if path.exists():
+            found.add(MANIFEST_SIG, "is not wanted: the manifest says that nobody signs")
+        return ""
+    if path.is_symlink() or not path.is_file():
+        found.add(MANIFEST_SIG, "is missing: the manifest is signed")
+        return ""
+    key, why = signature.check(raw, path.read_bytes())
+    if key and key != signer:
+        why = "is another key's than the manifest says"
+    if why:
+        found.add(MANIFEST_SIG, why)
+    return key
 
 
 def _files(found: _Findings, manifest: Mapping[str, Any]) -> None:
@@ -196,16 +274,15 @@ def _sums(found: _Findings) -> None:
             found.add(SUMS, f"gives another sha256 for {name}", at)
 
 
-def _events(found: _Findings) -> Checked | None:
-    path = found.folder / EVENTS
-    if not path.is_file():
+def _events(found: _Findings) -> Events | None:
+    if not (found.folder / EVENTS).is_file():
         if EVENTS not in found.files:
             found.add(EVENTS, "is missing")
         return None
-    checked = check(read_lines(path).lines, GENESIS, lambda it: it["prev"])
-    if checked.broken is not None:
-        _broken(found, EVENTS, checked)
-    return checked
+    events = read_events(found.folder)
+    if events.at is not None:
+        _broken(found, events.file.name, Checked(events.records, events.head, events.at, events.why))
+    return events
 
 
 def _broken(found: _Findings, name: str, checked: Checked) -> None:
@@ -218,38 +295,32 @@ def _broken(found: _Findings, name: str, checked: Checked) -> None:
 
 def _chains(found: _Findings, manifest: Mapping[str, Any]) -> None:
     heads = manifest["chains"]
-    checked = _events(found)
-    if checked is None or checked.broken is not None:
+    events = _events(found)
+    if events is None or events.at is not None:
         return
-    if read_lines(found.folder / EVENTS).torn or (len(checked.records), checked.head) != (
-        heads["events"],
-        heads["events_head"],
-    ):
-        found.add(EVENTS, "does not end where the manifest says", max(len(checked.records) - 1, 0))
-    elif _readings(found, checked) != (heads["readings"], heads["readings_head"]):
+    if events.torn or (len(events.records), events.head) != (heads["events"], heads["events_head"]):
+        found.add(EVENTS, "does not end where the manifest says", max(len(events.records) - 1, 0))
+    elif _readings(found, events) != (heads["readings"], heads["readings_head"]):
         found.add(READINGS, "the readings do not end where the manifest says")
 
 
-def _readings(found: _Findings, events: Checked) -> tuple[int, str]:
+def _readings(found: _Findings, events: Events) -> tuple[int, str]:
     """Follow the readings' chain through segments and open windows; gives its length and head."""
     rows, head = 0, GENESIS
     names: list[str] = []
-    segments = 0
+    numbers = {str(it["data"]["path"]): int(it["n"]) for it in events.records if it["kind"] == "segment"}
     for event in events.records:
-        data = event["data"]
         if event["kind"] == "readings":
-            names = data["columns"]
-        elif event["kind"] == "segment":
-            segments += 1
-            rows += data["rows"]
-            head = _segment(found, data, names, head, event["n"])
-    for window in open_windows(found.folder):
-        if int(window.stem[-4:]) <= segments:
-            continue  # its segment stands already, only its removal did not come about
-        checked = check(read_lines(window).lines, head, lambda it: it[-1])
-        if checked.broken is not None:
-            _broken(found, f"{READINGS}/{window.name}", checked)
-        rows, head = rows + len(checked.records), checked.head
+            names = event["data"]["columns"]
+    for part in row_parts(found.folder, ((it["kind"], it["data"]) for it in events.records)):
+        if part.segment is not None:
+            rows += part.segment["rows"]
+            head = _segment(found, part.segment, names, head, numbers[part.segment["path"]])
+        else:
+            checked = check(window_lines(part.path, part.limit), head, lambda it: it[-1])
+            if checked.broken is not None:
+                _broken(found, f"{READINGS}/{part.path.name}", checked)
+            rows, head = rows + len(checked.records), checked.head
     return rows, head
 
 
@@ -266,10 +337,10 @@ def _segment(found: _Findings, data: Mapping[str, Any], names: list[str], prev: 
     if sha256_of(path) != data["sha256"]:
         found.add(name, f"was altered: its sha256 is not that of event {event}")
         return stated
-    columns, _ = parquet.read(path)
     head = prev if data["prev"] == prev else ""
-    for row in zip(*(columns[column] for column in names), strict=True):
-        head = digest(orjson.dumps([*row, head]))
+    for columns in parquet.read_parts(path, names):
+        for row in zip(*columns, strict=True):
+            head = digest(orjson.dumps([*row, head]))
     if head != stated:
         found.add(name, f"its rows do not make the chain that event {event} states")
     return stated

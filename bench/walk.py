@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.live import Carried
 from bench.means import Means
 from bench.notebook import TruthTotals
 from bench.observing import Observer, StepEnded, StepStarted
 from bench.recorder import LogRuleSI, Recorder
+from bench.replay import as_data, restore
+from bench.resumption import Resumption
+from bench.return_to import come_back
 from bench.steps import Leaf, StepRun
 from sequences.language import (
     Call,
@@ -55,7 +59,7 @@ class Walk:
     ``phase`` is that of the newest step, None before the first. Raises whatever ends a step.
     """
 
-    def __init__(self, means: Means, recorder: Recorder, observer: Observer) -> None:
+    def __init__(self, means: Means, recorder: Recorder, observer: Observer, resumed: Resumption | None = None) -> None:
         self.phase: Phase | None = None
         self.under_way: StepRun | None = None
         self.path = ""
@@ -67,10 +71,22 @@ class Walk:
         self._count = 0
         self._took_s: dict[int, float] = {}
         self._here: _Where | None = None
+        self._resumed = resumed
+        self._carried: Carried | None = None
+        #: What is left of the way to where a resumed run goes on: step, turn, step, ...
+        self._way: tuple[int, ...] = ()
 
     async def run(self) -> None:
-        """Every step in order. Afterwards, or when a step was broken off, ``reached`` is the top step it came to."""
+        """Every step in order. Afterwards, or when a step was broken off, ``reached`` is the top step it came to.
+
+        A resumed run first brings back what it knew and the temperature that its sample had, then goes on.
+        """
+        if self._resumed is not None:
+            await self._take_up(self._resumed)
+        first = self._way[0] if self._way else 1
         for number, step in enumerate(self._means.plan.sequence.steps, 1):
+            if number < first:
+                continue
             self.reached = number
             await self._steps((step,), _Where(), first=number)
         self.reached = len(self._means.plan.sequence.steps) + 1
@@ -95,28 +111,38 @@ class Walk:
             results = self._take_results(self.under_way, self._here)
             self._means.event("step_broken_off", path=self.path, results=results)
 
+    async def _take_up(self, resumed: Resumption) -> None:
+        self._way, self._count = resumed.path, resumed.index
+        self._carried = restore(resumed, self._means.plan, self._means.notebook)
+        self.longest_log_interval_s = resumed.longest_log_interval_s
+        await come_back(self._means, resumed)
+
     async def _steps(self, steps: Sequence[Step], where: _Where, *, first: int = 1) -> None:
         for number, step in enumerate(steps, first):
+            if self._way and number < self._way[0]:
+                continue
             here = where.below(number, step)
+            turn, self._way = (self._way[1], self._way[2:]) if len(self._way) > 1 else (1, ())
             match step:
                 case Repeat():
-                    for turn in range(1, step.count + 1):
-                        await self._turn(step, here, turn)
+                    for each in range(turn, step.count + 1):
+                        await self._turn(step, here, each)
                 case RepeatUntilStable():
-                    await self._until_stable(step, here)
+                    await self._until_stable(step, here, turn)
                 case Call():
                     raise ValueError(f"step {here}: the call of {step.sequence} was not expanded")
                 case _:
                     await self._leaf(step, here)
 
     async def _turn(self, step: Repeat | RepeatUntilStable, here: _Where, turn: int) -> None:
-        self._means.event("turn_started", path=str(here), id=step.id, turn=turn)
+        if not self._way:  # a resumed run is in its turn already
+            self._means.event("turn_started", path=str(here), id=step.id, turn=turn)
         await self._steps(step.steps, here.turn(turn))
 
-    async def _until_stable(self, step: RepeatUntilStable, here: _Where) -> None:
+    async def _until_stable(self, step: RepeatUntilStable, here: _Where, first: int) -> None:
         notebook, stable = self._means.notebook, step.stable
         within = self._means.worth(stable.within)
-        reached, turn = False, 0
+        reached, turn = False, first - 1
         while not reached and turn < step.at_most:
             turn += 1
             await self._turn(step, here, turn)
@@ -128,16 +154,23 @@ class Walk:
 
     async def _leaf(self, step: Leaf, here: _Where) -> None:
         means, notebook = self._means, self._means.notebook
-        self._count += 1
+        if self._is_done(here):
+            return
+        carried, self._carried = self._carried, None
+        self._count += carried is None
         index, path, name = self._count, str(here), step.id or (step.title.en if step.title else step.kind)
-        run = StepRun(step, means)
+        run = StepRun(step, means, carried=carried)
+        if carried is not None and self._resumed is not None:
+            run.row_s = self._resumed.row_s
         run.prepare()
         self.phase, self.path = step.phase, path
         means.seat.enter(step.phase)
         means.energy.watch(closely=step.phase is not Phase.CONDITIONING)
-        means.event(
-            "step_started", step=index, path=path, step_kind=step.kind, id=step.id, phase=step.phase, ends=run.ends
-        )
+        begun = {"step": index, "path": path, "step_kind": step.kind, "id": step.id, "phase": step.phase}
+        if carried is None:
+            means.event("step_started", **begun, ends=run.ends)
+        else:
+            means.event("step_resumed", **begun, ends=run.ends, carried=as_data(carried))
         self._recorder.begin_step(index, path, self._log_rule(step.log))
         self._observer(StepStarted(index, path, len(here.path), step.kind, name, step.phase, run.ends))
         self.under_way, self._here = run, here
@@ -151,9 +184,19 @@ class Walk:
         took_s = asyncio.get_running_loop().time() - begun_s
         self._took_s[id(step)] = took_s
         results = self._take_results(run, here)
-        means.event("step_ended", step=index, path=path, why=run.reason, took_s=round(took_s, 6), results=results)
+        watched = {"watched": means.notebook.watched_state()} if means.notebook.watched else {}
+        means.event(
+            "step_ended", step=index, path=path, why=run.reason, took_s=round(took_s, 6), results=results, **watched
+        )
         self._observer(StepEnded(index, path, len(here.path), run.reason, took_s, results))
         self.under_way = None
+
+    def _is_done(self, here: _Where) -> bool:
+        """Whether a resumed run had ended this step already."""
+        resumed, done = self._resumed, False
+        if resumed is not None and resumed.how == "next" and resumed.path == here.path:
+            self._resumed, done = None, True
+        return done
 
     def _take_results(self, run: StepRun, here: _Where) -> dict[str, float]:
         more = run.more or {}
@@ -180,6 +223,7 @@ class Walk:
         if aftermath.begun and (aftermath.ended_s is None or isinstance(step, Observe)):
             aftermath.longest_interval_s = max(aftermath.longest_interval_s, longest_s)
         if isinstance(step, Charge | Discharge):
+            longest_s = max(longest_s, 0.0 if self.under_way is None else self.under_way.gap_s)
             self.longest_log_interval_s = max(self.longest_log_interval_s, longest_s)
             self._means.notebook.put("run.longest_log_interval", self.longest_log_interval_s)
 

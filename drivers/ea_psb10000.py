@@ -14,6 +14,7 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from drivers.capabilities import (
     DeviceKind,
@@ -29,6 +30,7 @@ from drivers.capabilities import (
 from drivers.ea_scpi import FIXES, LOOK_S, SETTLE_S, EaScpi, UnknownCommandError, voltage_and_current
 from drivers.errors import DeviceError, DeviceRefused, ReadbackMismatch, WrongDevice
 from drivers.reading import Quality, Reading
+from drivers.rounds import Look, Rounds
 from drivers.wires import LineWire
 
 #: The host watchdog is never set longer than this (interface monitoring itself takes 1 to 36000 s).
@@ -44,6 +46,13 @@ _REST = 0.005
 _SAME = 0.005
 
 _MODEL = re.compile(r"\bPSB[A-Z]*\s*1\d{4}\b")
+#: What it means when the unit answers one of these otherwise than it was set.
+_MEANS = {
+    "SYST:LOCK:OWN?": "remote control is lost",
+    "SYST:COMM:MON:ACT?": "its watchdog is off",
+    "POW:STAG:AFT:REM?": "the output would stay on after remote control",
+    "SYST:CONF:MODE?": "its mode has changed",
+}
 #: Bits of ``STAT:QUES:COND?`` that are alarms.
 _ALARMS = {0: "over-voltage", 1: "over-current", 2: "over-power", 3: "over-temperature", 13: "power fail"}
 
@@ -62,6 +71,11 @@ class EaPsb10000:
         self._over_v = self._rating.get("voltage_v", math.inf) * _OVER
         self._over_a = self._rating.get("current_a", math.inf) * _OVER
         self._set_values: dict[str, float] = {}
+        # What the unit must show for as long as it is armed: numbers with their unit, and words.
+        self._held: dict[str, tuple[float, str]] = {}
+        self._words: dict[str, str] = {}
+        self._switched_on = False
+        self._rounds = Rounds(2)
         # The grid of set values: 102 % of nominal in 53477 steps.
         grid = {
             unit: self._rating.get(key, 0.0) * 1.02 / 53477
@@ -140,6 +154,41 @@ class EaPsb10000:
         bits = int(text)
         return tuple(alarm for bit, alarm in _ALARMS.items() if bits >> bit & 1)
 
+    async def deviations(self) -> tuple[str, ...]:
+        """How the unit differs now from how it was armed and set: output, remote control, set values, limits, watchdog.
+
+        Three questions a call, everything within seven calls; () before it is armed and after it was released. A set
+        value differs beyond one step of what the unit prints. Raises WireError.
+        """
+        if not self._words:
+            return ()
+        looks: dict[str, Look] = {question: partial(self._said, question) for question in self._words}
+        looks |= {command: partial(self._reads, command) for command in self._held}
+        return await self._rounds.go((self._output_differs,), looks)
+
+    async def _output_differs(self) -> str | None:
+        on = await self._is_on("looking for deviations")
+        if on == self._switched_on:
+            return None
+        if on:
+            return "the output is on, and nobody here switched it on"
+        alarms = ", ".join(await self.alarms()) or "none"
+        return f"the unit switched its output off by itself, alarms: {alarms}"
+
+    async def _said(self, question: str) -> str | None:
+        wanted = self._words.get(question)
+        found = (await self._scpi.ask(question, "looking for deviations")).replace("/", "").upper()
+        if wanted in (found, None):
+            return None
+        return f"{_MEANS[question]}: {question} gives {found!r} where {wanted!r} was set"
+
+    async def _reads(self, command: str) -> str | None:
+        if command not in self._held:
+            return None
+        value, unit = self._held[command]
+        found = await self._scpi.differs(command, value, unit, "looking for deviations")
+        return None if found is None else f"{command} reads {found:g} {unit} where {value:g} {unit} was set"
+
     # -- taking control -----------------------------------------------------------------------------------------
 
     async def arm(self, limits: TerminalLimits) -> None:
@@ -152,15 +201,19 @@ class EaPsb10000:
         Raises DeviceRefused (in Local, held by another interface, a limit out of range), ReadbackMismatch, WireError;
         ValueError for a watchdog beyond 1 to 5 s.
         """
-        doing = "arming"
         if not 1.0 <= limits.watchdog_s <= WATCHDOG_MAX_S:
             raise ValueError(f"the watchdog must be 1 to {WATCHDOG_MAX_S:g} s, not {limits.watchdog_s:g}")
+        with self._rounds.changing():
+            await self._arm(limits, "arming")
+
+    async def _arm(self, limits: TerminalLimits, doing: str) -> None:
         await self._scpi.drain_errors(doing)
         owner = await self._scpi.ask("SYST:LOCK:OWN?", doing)
         if owner == "LOCAL":
             raise DeviceRefused(self._name, doing, "the unit is in Local", FIXES[-201])
         await self._scpi.write("SYST:LOCK ON", doing)
         await self._scpi.settled("SYST:LOCK:OWN?", "REMOTE", doing)
+        self._switched_on, self._held, self._words = False, {}, {}
         await self._scpi.write("OUTP OFF", doing)
         await self._scpi.settled("OUTP?", "OFF", doing)
         await self._scpi.write("SYST:CONF:MODE UIP", doing)
@@ -168,10 +221,10 @@ class EaPsb10000:
         await self._scpi.write("POW:STAG:AFT:REM OFF", doing)
         await self._scpi.settled("POW:STAG:AFT:REM?", "OFF", doing)
         for command in ("CURR", "SINK:CURR", "VOLT"):
-            await self._scpi.set_value(command, 0.0, "V" if command == "VOLT" else "A", doing)
+            await self._set(command, 0.0, "V" if command == "VOLT" else "A", doing)
         self._set_values = {"CURR": 0.0, "SINK:CURR": 0.0}
-        await self._scpi.set_value("VOLT:PROT", limits.over_voltage_v, "V", doing)
-        await self._scpi.set_value("CURR:PROT", limits.over_current_a, "A", doing)
+        await self._set("VOLT:PROT", limits.over_voltage_v, "V", doing)
+        await self._set("CURR:PROT", limits.over_current_a, "A", doing)
         await self._protect_sink(limits.over_current_a, doing)
         # Whole seconds, rounded down. The commands come after SYST:LOCK ON and not in one line with it.
         timeout_s = float(math.floor(limits.watchdog_s))
@@ -181,6 +234,19 @@ class EaPsb10000:
             raise ReadbackMismatch(self._name, doing, f"the watchdog reads {found_s:g} s after {timeout_s:g} s was set")
         await self._scpi.write("SYST:COMM:MON:ACT ON", doing)
         await self._scpi.settled("SYST:COMM:MON:ACT?", "ON", doing)
+        self._held["SYST:COMM:MON:TIM"] = (timeout_s, "s")
+        self._words = {
+            "SYST:LOCK:OWN?": "REMOTE",
+            "SYST:COMM:MON:ACT?": "ON",
+            "POW:STAG:AFT:REM?": "OFF",
+            "SYST:CONF:MODE?": "UIP",
+        }
+
+    async def _set(self, command: str, value: float, unit: str, doing: str) -> None:
+        """Write one value, read it back, and hold the unit to it from now on."""
+        self._held.pop(command, None)
+        await self._scpi.set_value(command, value, unit, doing)
+        self._held[command] = (value, unit)
 
     async def _protect_sink(self, current_a: float, doing: str) -> None:
         """The sink's own over-current threshold. A unit that does not know the command has CURR:PROT alone.
@@ -188,7 +254,7 @@ class EaPsb10000:
         Two public drivers for two-quadrant units set it, the guide's table of this series is not public.
         """
         try:
-            await self._scpi.set_value("SINK:CURR:PROT", current_a, "A", doing)
+            await self._set("SINK:CURR:PROT", current_a, "A", doing)
         except UnknownCommandError:
             return
 
@@ -199,7 +265,6 @@ class EaPsb10000:
         gets smaller is written before the voltage, what gets larger after it. Raises ValueError for a value that is
         not finite or negative, DeviceRefused, ReadbackMismatch, WireError.
         """
-        doing = "setting"
         others = {
             "CURR": setpoints.source_current_a,
             "SINK:CURR": setpoints.sink_current_a,
@@ -209,13 +274,17 @@ class EaPsb10000:
         for value in (setpoints.voltage_v, *others.values()):
             if not 0.0 <= value < math.inf:
                 raise ValueError(f"{value!r} is not a set value")
+        with self._rounds.changing():
+            await self._apply(setpoints.voltage_v, others, "setting")
+
+    async def _apply(self, voltage_v: float, others: Mapping[str, float], doing: str) -> None:
         before = [command for command, value in others.items() if value <= self._set_values.get(command, math.inf)]
         after = [command for command in others if command not in before]
         for command in (*before, "VOLT", *after):
             if command == "VOLT":
-                await self._scpi.set_value("VOLT", setpoints.voltage_v, "V", doing)
+                await self._set("VOLT", voltage_v, "V", doing)
             else:
-                await self._scpi.set_value(command, others[command], "W" if command.endswith("POW") else "A", doing)
+                await self._set(command, others[command], "W" if command.endswith("POW") else "A", doing)
                 self._set_values[command] = others[command]
 
     async def output(self, *, on: bool) -> None:
@@ -223,7 +292,11 @@ class EaPsb10000:
 
         Raises DeviceRefused, ReadbackMismatch (with the unit's alarms, when it went off again by itself), WireError.
         """
-        state = "ON" if on else "OFF"
+        with self._rounds.changing():
+            await self._output("ON" if on else "OFF")
+            self._switched_on = on
+
+    async def _output(self, state: str) -> None:
         doing = f"switching the output {state.lower()}"
         await self._scpi.write(f"OUTP {state}", doing)
         try:
@@ -237,6 +310,7 @@ class EaPsb10000:
         doing = "giving remote control back"
         if await self._is_on(doing):
             raise DeviceRefused(self._name, doing, "the output is still on", "make the device safe first")
+        self._held, self._words = {}, {}
         if await self._scpi.ask("SYST:LOCK:OWN?", doing) != "REMOTE":
             return
         await self._scpi.write("SYST:COMM:MON:ACT OFF", doing)
@@ -251,13 +325,18 @@ class EaPsb10000:
         remote control was lost (the watchdog does that, and takes the output off with it), it is taken again only
         when the output is still on. Raises DeviceError when it is not confirmed.
         """
-        doing = "making safe"
+        with self._rounds.changing():
+            await self._make_safe("making safe")
+
+    async def _make_safe(self, doing: str) -> None:
         failed: DeviceError | None = None
         for _ in range(3):
             try:
                 for command in ("CURR 0", "SINK:CURR 0", "OUTP OFF"):
                     await self._wire.send(command, device=self._name, doing=doing, stop=True)
-                self._set_values = {}
+                self._set_values, self._switched_on = {}, False
+                for command in ("CURR", "SINK:CURR"):
+                    self._held.pop(command, None)
                 refused = await self._scpi.drain_errors(doing, stop=True)
                 if refused and await self._scpi.ask("OUTP?", doing, stop=True) != "OFF":
                     failed = DeviceRefused(self._name, doing, f"the output stays on, {refused}", FIXES[-201])

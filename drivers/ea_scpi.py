@@ -106,15 +106,20 @@ class EaScpi:
         await self.write(f"{command} {value:.3f}", doing)
         end_s = self._mono_s() + SETTLE_S
         while True:
-            text = await self.ask(f"{command}?", doing)
-            found = self._parse(f"{command}?", text, unit, doing)
-            if abs(found - value) <= _printed_step(text) + self._grid[unit]:
+            found = await self.differs(command, value, unit, doing)
+            if found is None:
                 return
             if self._mono_s() >= end_s:
                 raise ReadbackMismatch(
                     self._name, doing, f"{command} reads {found:g} {unit} after {value:g} {unit} was set"
                 )
             await asyncio.sleep(LOOK_S)
+
+    async def differs(self, command: str, value: float, unit: str, doing: str) -> float | None:
+        """What a setting reads, if that is further from ``value`` than one step of what the unit prints; else None."""
+        text = await self.ask(f"{command}?", doing)
+        found = self._parse(f"{command}?", text, unit, doing)
+        return None if abs(found - value) <= _printed_step(text) + self._grid.get(unit, 0.0) else found
 
     async def settled(self, question: str, wanted: str, doing: str) -> None:
         """Ask until the unit says what was set. Raises ReadbackMismatch after SETTLE_S."""

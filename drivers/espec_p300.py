@@ -18,6 +18,7 @@ from typing import NoReturn
 from drivers.capabilities import DeviceKind, DeviceSettings, DriverModel, Identity, OnCommLoss, PointKind, Span
 from drivers.errors import DeviceError, DeviceRefused, FrameError, ReadbackMismatch, WireError, WrongDevice
 from drivers.reading import Quality, Reading
+from drivers.rounds import Rounds
 from drivers.wires import LineWire
 
 #: Quiet time after a monitor command and after a setting (espec-pr3j).
@@ -60,6 +61,11 @@ class EspecP300:
         self._rating = dict(settings.rating)
         self._temperature_channel = f"{settings.name}.air.temperature_c"
         self._setpoint_channel = f"{settings.name}.air.setpoint_c"
+        # What it must show since it was last set; None before that.
+        self._set_c: float | None = None
+        self._set_to: str | None = None
+        self._limits_c: tuple[float, float] | None = None
+        self._rounds = Rounds(1)
 
     @property
     def name(self) -> str:
@@ -87,6 +93,7 @@ class EspecP300:
                 self._name, doing, "this controller gives no serial number", "take `serial` out of the bench file"
             )
         _, _, high_c, low_c = await self._temp("comparing the rating")
+        self._limits_c = (high_c, low_c)
         for key, found_c in (("high_c", high_c), ("low_c", low_c)):
             wanted_c = self._rating.get(key)
             if wanted_c is not None and abs(found_c - wanted_c) > _SAME_C:
@@ -110,6 +117,33 @@ class EspecP300:
     async def energised(self) -> bool:
         """Whether the chamber conditions its air now, by its own word. Raises WireError."""
         return await self._mode("looking at the mode") in _RUNNING
+
+    async def deviations(self) -> tuple[str, ...]:
+        """How the chamber differs now from how it was set: mode (with its alarms), setpoint, its own limits.
+
+        One question a call, two for a mode that differs, everything within two calls; () before it was set. Raises
+        WireError, and DeviceRefused by a controller that does not know ``ALARM?``.
+        """
+        if self._set_to is None:
+            return ()
+        return await self._rounds.go((), {"mode": self._mode_differs, "setpoint": self._setpoint_differs})
+
+    async def _mode_differs(self) -> str | None:
+        doing = "looking for deviations"
+        wanted, found = self._set_to, await self._mode(doing)
+        if found == wanted:
+            return None
+        alarms = await self._monitor("ALARM?", doing)
+        return f"the mode reads {found} where {wanted} was set; ALARM? gives {alarms!r}"
+
+    async def _setpoint_differs(self) -> str | None:
+        _, setpoint_c, high_c, low_c = await self._temp("looking for deviations")
+        if self._set_c is not None and abs(setpoint_c - self._set_c) > STEP_C / 2 + 1e-6:
+            return f"the setpoint reads {setpoint_c:g} degC where {self._set_c:g} degC was set"
+        if self._limits_c is not None and (high_c, low_c) != self._limits_c:
+            was_high_c, was_low_c = self._limits_c
+            return f"its limits are {high_c:g} and {low_c:g} degC, they were {was_high_c:g} and {was_low_c:g} degC"
+        return None
 
     async def run_at(self, temperature_c: float) -> None:
         """Set the setpoint and start constant operation; both read back.
@@ -153,15 +187,27 @@ class EspecP300:
     async def _run_at(self, temperature_c: float, doing: str, *, stop: bool) -> None:
         if not math.isfinite(temperature_c):
             raise ValueError(f"{temperature_c!r} is not a temperature")
+        with self._rounds.changing():
+            self._set_c = None
+            await self._set_temperature(temperature_c, doing, stop=stop)
+            self._set_c = temperature_c
+        await self._set_mode("CONSTANT", doing, stop=stop)
+
+    async def _set_temperature(self, temperature_c: float, doing: str, *, stop: bool) -> None:
         await self._setting(f"TEMP, S{temperature_c:.1f}", doing, stop=stop)
         _, setpoint_c, _, _ = await self._temp(doing, stop=stop)
         if abs(setpoint_c - temperature_c) > STEP_C / 2 + 1e-6:
             raise ReadbackMismatch(
                 self._name, doing, f"the setpoint reads {setpoint_c:g} degC after {temperature_c:g} degC was set"
             )
-        await self._set_mode("CONSTANT", doing, stop=stop)
 
     async def _set_mode(self, mode: str, doing: str, *, stop: bool) -> None:
+        with self._rounds.changing():
+            self._set_to = None
+            await self._switch_mode(mode, doing, stop=stop)
+            self._set_to = mode
+
+    async def _switch_mode(self, mode: str, doing: str, *, stop: bool) -> None:
         await self._setting(f"MODE,{mode}", doing, stop=stop)
         found = await self._mode(doing, stop=stop)
         if found != mode:

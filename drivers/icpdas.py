@@ -27,6 +27,7 @@ WATCHDOG_MODE = 259  # 00260, 0: as I-7000, 1: an output command clears the time
 WATCHDOG_ENABLE = 260  # 00261
 COLD_JUNCTION = 267  # 00268, 1: cold-junction compensation on
 DATA_FORMAT = 268  # 00269, 0: hexadecimal, 1: engineering
+RESET_STATUS = 272  # 00273, 1: this is the first time that it is read after the module (re)started
 WATCHDOG_STATUS = 269  # 00270, 1: the host watchdog has timed out; write 1 to clear
 
 
@@ -53,18 +54,30 @@ class Module:
         )
         return values[0]
 
-    async def identify(self, model: str) -> Identity:
-        """Who answers at this unit number. Raises WrongDevice if it is not ``model`` ("M-7018"), or if the bench file
-        gives a serial number: these modules have none that can be read."""
-        doing = "reading the module name"
+    async def restarted(self, doing: str) -> bool:
+        """Whether the module has started anew since this was last asked; False of one that does not tell."""
+        try:
+            return await self.coil(RESET_STATUS, doing)
+        except DeviceRefused:
+            return False
+
+    async def named_otherwise(self, model: str, doing: str) -> str | None:
+        """What it calls itself (hex) if that is not ``model`` ("M-7018"); else None."""
         low, high = await self.wire.read_registers(
             "holding", MODULE_NAME, 2, unit=self.unit, device=self.name, doing=doing
         )
         digits = model.removeprefix("M-")
-        if digits not in f"{high:04X}{low:04X}" and digits not in f"{low:04X}{high:04X}":
-            raise WrongDevice(
-                self.name, doing, f"unit {self.unit} calls itself {high:04X}{low:04X} (hex), not an {model},"
-            )
+        if digits in f"{high:04X}{low:04X}" or digits in f"{low:04X}{high:04X}":
+            return None
+        return f"{high:04X}{low:04X}"
+
+    async def identify(self, model: str) -> Identity:
+        """Who answers at this unit number. Raises WrongDevice if it is not ``model`` ("M-7018"), or if the bench file
+        gives a serial number: these modules have none that can be read."""
+        doing = "reading the module name"
+        found = await self.named_otherwise(model, doing)
+        if found is not None:
+            raise WrongDevice(self.name, doing, f"unit {self.unit} calls itself {found} (hex), not an {model},")
         if self.settings.serial is not None:
             raise WrongDevice(
                 self.name,

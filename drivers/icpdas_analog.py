@@ -8,9 +8,10 @@ thermocouples, its cold-junction compensation on; connect checks this and writes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 from drivers.capabilities import (
     DeviceKind,
@@ -24,6 +25,7 @@ from drivers.capabilities import (
 from drivers.errors import WrongDevice
 from drivers.icpdas import AI_VALUES, CHANNELS_ENABLED, COLD_JUNCTION, DATA_FORMAT, FILTER, TYPE_CODE, Module
 from drivers.reading import Quality, Reading
+from drivers.rounds import Look, Rounds
 
 POINTS = tuple(f"ai{index}" for index in range(8))
 
@@ -95,6 +97,8 @@ class AnalogInputs:
         self._utc_s: Callable[[], float] = settings.clock.utc_s
         self._per_step = math.nan
         self._lowest, self._highest = 1, 0
+        self._engineering = False
+        self._rounds = Rounds(2)
 
     @property
     def name(self) -> str:
@@ -109,41 +113,79 @@ class AnalogInputs:
 
         Raises WireError, DeviceRefused, WrongDevice.
         """
-        module, page = self._module, self._page
-        identity = await module.identify(page.model)
-        code = await module.register(TYPE_CODE, "reading the type code")
+        identity = await self._module.identify(self._page.model)
+        for check in (self._check_type, self._check_enabled, self._check_filter):
+            await check()
+        self._follow(engineering=await self._is_engineering())
+        await self._check_cold_junction()
+        return identity
+
+    async def deviations(self) -> tuple[str, ...]:
+        """How the module differs now from what connect found: data format, type code, channels, filter, cold junction,
+        or another module in its place.
+
+        Two requests a call, everything within three calls. Raises WireError, DeviceRefused.
+        """
+        checks = (self._check_format, self._check_type, self._check_enabled, self._check_filter)
+        looks: dict[str, Look] = {
+            check.__name__: partial(_told, check) for check in (*checks, self._check_cold_junction, self._check_name)
+        }
+        return await self._rounds.go((), looks)
+
+    async def _check_name(self) -> None:
+        doing = "looking for deviations"
+        found = await self._module.named_otherwise(self._page.model, doing)
+        if found is not None:
+            error = f"unit {self._module.unit} calls itself {found} (hex) now, not an {self._page.model}"
+            self._refuse(doing, error, "find out who changed the module")
+
+    async def _check_format(self) -> None:
+        engineering = await self._is_engineering()
+        if engineering != self._engineering:
+            names = ("hexadecimal", "engineering")
+            error = f"its data format is {names[engineering]} now, it was {names[self._engineering]}"
+            self._refuse("reading the data format", error, "set coil 00269 back, and leave it alone during a run")
+
+    async def _is_engineering(self) -> bool:
+        return await self._module.coil(DATA_FORMAT, "reading the data format")
+
+    async def _check_type(self) -> None:
+        page, doing = self._page, "reading the type code"
+        code = await self._module.register(TYPE_CODE, doing)
         if code != page.type_code:
             self._refuse(
-                "reading the type code",
+                doing,
                 f"its inputs are set to type code {code:#04x}, not to {page.type_code:#04x} ({page.range_title})",
                 f"set the module to type code {page.type_code:#04x} (register 40487)",
             )
-        enabled = await module.register(CHANNELS_ENABLED, "reading which channels are enabled")
+
+    async def _check_enabled(self) -> None:
+        doing = "reading which channels are enabled"
+        enabled = await self._module.register(CHANNELS_ENABLED, doing)
         missing = [f"ai{number}" for number in self._numbers if not enabled >> number & 1]
         if missing:
-            self._refuse(
-                "reading which channels are enabled",
-                f"{', '.join(missing)} used by the bench file but disabled in the module",
-                "enable these channels (register 40490)",
-            )
-        mains_hz = 50 if await module.coil(FILTER, "reading the line filter") else 60
-        if mains_hz != module.settings.mains_hz:
-            self._refuse(
-                "reading the line filter",
-                f"it filters {mains_hz} Hz where the bench file says {module.settings.mains_hz} Hz mains",
-                "set the filter to the site's mains (coil 00259), or correct mains in the bench file",
-            )
-        self._follow(engineering=await module.coil(DATA_FORMAT, "reading the data format"))
-        doing = "reading the cold-junction compensation"
-        if page.point is PointKind.TEMPERATURE and not await module.coil(COLD_JUNCTION, doing):
-            self._refuse(doing, "its cold-junction compensation is off", "switch it on in the module (coil 00268)")
-        return identity
+            error = f"{', '.join(missing)} used by the bench file but disabled in the module"
+            self._refuse(doing, error, "enable these channels (register 40490)")
 
-    def _refuse(self, doing: str, error: str, fix: str) -> None:
+    async def _check_filter(self) -> None:
+        doing, wanted_hz = "reading the line filter", self._module.settings.mains_hz
+        mains_hz = 50 if await self._module.coil(FILTER, doing) else 60
+        if mains_hz != wanted_hz:
+            error = f"it filters {mains_hz} Hz where the bench file says {wanted_hz} Hz mains"
+            fix = "set the filter to the site's mains (coil 00259), or correct mains in the bench file"
+            self._refuse(doing, error, fix)
+
+    async def _check_cold_junction(self) -> None:
+        doing = "reading the cold-junction compensation"
+        if self._page.point is PointKind.TEMPERATURE and not await self._module.coil(COLD_JUNCTION, doing):
+            self._refuse(doing, "its cold-junction compensation is off", "switch it on in the module (coil 00268)")
+
+    def _refuse(self, doing: str, error: str, fix: str) -> NoReturn:
         raise WrongDevice(self.name, doing, error, fix)
 
     def _follow(self, *, engineering: bool) -> None:
         page = self._page
+        self._engineering = engineering
         self._per_step = page.engineering_step if engineering else page.hexadecimal_step
         self._lowest = max(round(page.low / self._per_step), _BOTTOM + 1)
         self._highest = min(round(page.high / self._per_step), _TOP - 1)
@@ -176,3 +218,12 @@ class AnalogInputs:
         if raw == _TOP:
             return self._page.top
         return Quality.OVER_RANGE if raw > self._highest else Quality.UNDER_RANGE
+
+
+async def _told(check: Callable[[], Awaitable[None]]) -> str | None:
+    """What a check refuses, as words."""
+    try:
+        await check()
+    except WrongDevice as error:
+        return error.faults[0].error
+    return None

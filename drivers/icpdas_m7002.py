@@ -32,6 +32,7 @@ from drivers.capabilities import (
 from drivers.errors import DeviceRefused, ReadbackMismatch, WireError
 from drivers.icpdas import WATCHDOG_ENABLE, WATCHDOG_MODE, WATCHDOG_STATUS, WATCHDOG_TIME, Module
 from drivers.reading import Reading
+from drivers.rounds import Look, Rounds
 
 OUTPUTS = 0  # 00001..00004
 INPUTS = 32  # 10033..10037
@@ -62,6 +63,10 @@ class M7002:
         self._mono_s: Callable[[], float] = settings.clock.mono_s
         self._utc_s: Callable[[], float] = settings.clock.utc_s
         self.watchdog_tripped = False
+        self._outputs = [False] * OUTPUT_COUNT  # as they were switched, once the watchdog is armed
+        self._armed_tenths: int | None = None
+        self._restarted = False
+        self._rounds = Rounds(1)
 
     @property
     def name(self) -> str:
@@ -88,6 +93,65 @@ class M7002:
             [Reading(channel, 1.0 if bits[offset] else 0.0, mono_s, utc_s) for channel, offset in self._layout]
         )
 
+    async def deviations(self) -> tuple[str, ...]:
+        """How the module differs now from how it was armed and switched: outputs, host watchdog, safe values, start,
+        or another module in its place.
+
+        Two requests a call, everything within five calls; () before its watchdog was armed. A restart is told until it
+        is armed again. Raises WireError, DeviceRefused.
+        """
+        if self._armed_tenths is None:
+            return ()
+        looks: dict[str, Look] = {
+            "watchdog": self._watchdog_differs,
+            "time": self._time_differs,
+            "safe values": self._safe_values_differ,
+            "start": self._started_anew,
+            "name": self._another_module,
+        }
+        return await self._rounds.go((self._outputs_differ,), looks)
+
+    async def _outputs_differ(self) -> str | None:
+        doing = "looking for deviations"
+        found = await self._coils(OUTPUTS, doing)
+        parts = [
+            f"do{at} reads {'ON' if found[at] else 'OFF'} where {'ON' if wanted else 'OFF'} was set"
+            for at, wanted in enumerate(self._outputs)
+            if found[at] != wanted
+        ]
+        if not parts:
+            return None
+        self.watchdog_tripped = await self._module.coil(WATCHDOG_STATUS, doing)
+        return ", ".join(parts) + ("; its host watchdog has timed out" if self.watchdog_tripped else "")
+
+    async def _watchdog_differs(self) -> str | None:
+        doing, module = "looking for deviations", self._module
+        in_mode_1, enabled = await module.wire.read_bits(
+            "coils", WATCHDOG_MODE, 2, unit=module.unit, device=self.name, doing=doing
+        )
+        if not enabled:
+            return "its host watchdog is off"
+        return "its host watchdog is in mode 1: a write would clear its timeout" if in_mode_1 else None
+
+    async def _time_differs(self) -> str | None:
+        found = await self._module.register(WATCHDOG_TIME, "looking for deviations")
+        wanted = self._armed_tenths
+        if wanted in (found, None):
+            return None
+        return f"its host watchdog reads {found / 10:g} s where {wanted / 10:g} s was set"
+
+    async def _safe_values_differ(self) -> str | None:
+        found = await self._coils(SAFE_VALUES, "looking for deviations")
+        return "the safe value of an output reads ON" if any(found) else None
+
+    async def _started_anew(self) -> str | None:
+        self._restarted |= await self._module.restarted("looking for deviations")
+        return "the module has started anew since it was armed" if self._restarted else None
+
+    async def _another_module(self) -> str | None:
+        found = await self._module.named_otherwise("M-7002", "looking for deviations")
+        return None if found is None else f"unit {self._module.unit} calls itself {found} (hex) now, not an M-7002"
+
     async def arm_watchdog(self, timeout_s: float) -> None:
         """Make every output drop to OFF after ``timeout_s`` (0.1 to 25.5 s) without a request, and at power-on.
 
@@ -97,6 +161,10 @@ class M7002:
         tenths = round(timeout_s * 10)
         if not 1 <= tenths <= 255:
             raise ValueError(f"a host watchdog of {timeout_s:g} s is not from 0.1 to {WATCHDOG_MAX_S:g} s")
+        with self._rounds.changing():
+            await self._arm(tenths)
+
+    async def _arm(self, tenths: int) -> None:
         for base, what in ((SAFE_VALUES, "safe values"), (POWER_ON_VALUES, "power-on values")):
             for index, is_on in enumerate(await self._coils(base, f"reading the outputs' {what}")):
                 if is_on:
@@ -117,6 +185,9 @@ class M7002:
                 raise ReadbackMismatch(self.name, "clearing the host watchdog's timeout", "it still reads as set")
         await self._set_coil(WATCHDOG_ENABLE, "enabling the host watchdog", on=True)
         self.watchdog_tripped = False
+        await module.restarted("reading the reset status")  # the start before now is no deviation
+        self._restarted, self._armed_tenths = False, tenths
+        self._outputs = list(await self._coils(OUTPUTS, "reading the outputs"))
 
     async def write(self, point: str, *, on: bool) -> None:
         """Switch one output (``do0``) once and read it back.
@@ -126,6 +197,11 @@ class M7002:
         number = int(point.removeprefix("do"))
         if not (point.startswith("do") and 0 <= number < OUTPUT_COUNT):
             raise ValueError(f"{point!r} is not an output of an M-7002")
+        with self._rounds.changing():
+            await self._switch(point, number, on=on)
+            self._outputs[number] = on
+
+    async def _switch(self, point: str, number: int, *, on: bool) -> None:
         doing = f"switching {point} {'on' if on else 'off'}"
         await self._write_coil(OUTPUTS + number, doing, on=on)
         if await self._module.coil(OUTPUTS + number, doing) == on:
@@ -145,7 +221,11 @@ class M7002:
 
         Raises ReadbackMismatch if one stays on, WireError or DeviceRefused if they cannot be read back.
         """
-        doing = "switching all outputs off"
+        with self._rounds.changing():
+            self._outputs = [False] * OUTPUT_COUNT
+            await self._all_off("switching all outputs off")
+
+    async def _all_off(self, doing: str) -> None:
         outputs: tuple[bool, ...] = ()
         for attempt in (1, 2):
             with contextlib.suppress(WireError, DeviceRefused):  # a module that does not hear one hears none

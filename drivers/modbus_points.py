@@ -15,11 +15,13 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from drivers.capabilities import Device, DeviceKind, DeviceSettings, DriverModel, Identity, OnCommLoss, PointKind, Span
 from drivers.errors import DeviceError, DeviceRefused, ReadbackMismatch, WireError, WrongDevice
 from drivers.point_list import BIT_TABLES, QUANTITIES, ListedPoint, PointList, Table, parse
 from drivers.reading import Quality, Reading
+from drivers.rounds import Look, Rounds
 from drivers.wires import ModbusWire
 
 #: The longest block that one request reads.
@@ -92,6 +94,9 @@ class ModbusPoints:
         self._armed_s = math.inf
         self._heard_s = 0.0
         self._lapsed = False
+        self._outputs: dict[str, bool] = {}  # as they were switched
+        self._dog_words: tuple[int, ...] = ()
+        self._rounds = Rounds(2)
 
     @property
     def name(self) -> str:
@@ -135,13 +140,41 @@ class ModbusPoints:
                 found[place] = Reading(self._channels[place], value, mono_s, utc_s, quality)
         return tuple(found)
 
+    async def deviations(self) -> tuple[str, ...]:
+        """How the module differs now from how it was armed and switched: every output that was, its watchdog.
+
+        Two requests a call; () before anything was. Raises WireError, DeviceRefused.
+        """
+        looks: dict[str, Look] = {name: partial(self._output_differs, name) for name in self._outputs}
+        if self._dog_words:
+            looks["watchdog"] = self._watchdog_differs
+        return await self._rounds.go((), looks)
+
+    async def _output_differs(self, name: str) -> str | None:
+        output, wanted = self._page.points[name], self._outputs[name]
+        if await self._held(output, "looking for deviations") == wanted:
+            return None
+        return f"{name} reads {'OFF' if wanted else 'ON'} where {'ON' if wanted else 'OFF'} was set"
+
+    async def _watchdog_differs(self) -> str | None:
+        dog, words = self._page.watchdog, self._dog_words
+        if dog is None:
+            return None
+        found = await self._ask("holding", dog.address, len(words), "looking for deviations", None)
+        if tuple(found) == words:
+            return None
+        return f"its watchdog reads {dog.number.value(found):g} s where {dog.number.value(words):g} s was set"
+
     async def arm_watchdog(self, timeout_s: float) -> None:
         """Make every output go to its safe side after ``timeout_s`` without a request; read back.
 
         Raises ValueError (beyond the page's ``max`` or finer than its register), WireError, DeviceRefused (the page has
         no watchdog), ReadbackMismatch.
         """
-        doing = "setting its watchdog"
+        with self._rounds.changing():
+            await self._arm(timeout_s, "setting its watchdog")
+
+    async def _arm(self, timeout_s: float, doing: str) -> None:
         dog = self._page.watchdog
         if dog is None:
             fix = "take `watchdog` out of its device, and have another module drop the contactor"
@@ -156,7 +189,7 @@ class ModbusPoints:
         found = await self._ask("holding", dog.address, len(words), f"{doing} and reading it back", within_s)
         if tuple(found) != words:
             raise ReadbackMismatch(self._name, doing, f"{timeout_s:g} s set, {dog.number.value(found):g} s read back")
-        self._armed_s, self._lapsed = timeout_s, False
+        self._armed_s, self._lapsed, self._dog_words = timeout_s, False, words
 
     async def write(self, point: str, *, on: bool) -> None:
         """Switch one output once and read it back.
@@ -169,21 +202,27 @@ class ModbusPoints:
             raise ValueError(f"{point!r} is not an output of {self._page.name}")
         doing = f"switching {point} {'on' if on else 'off'}"
         async with self._turn:
-            stops = self._stops
-            word = await self._word(output, doing)
-            self._look_at_the_time()
-            if on != output.safe and self._lapsed:
-                raise DeviceRefused(
-                    self._name,
-                    doing,
-                    f"its watchdog of {self._armed_s:g} s has run out and holds the outputs",
-                    "find out why the host fell silent; the watchdog is armed again at the next start",
-                )
-            if stops != self._stops:
-                raise DeviceRefused(self._name, doing, "a stop came before it", "find out what stopped the bench")
-            await self._put(output.table, output.address, (_with(word, output, on=on),), doing, output.timeout_s)
-            if await self._held(output, f"{doing} and reading it back") != on:
-                raise ReadbackMismatch(self._name, doing, f"{point} still reads {'OFF' if on else 'ON'}")
+            with self._rounds.changing():
+                await self._switch(output, doing, on=on)
+
+    async def _switch(self, output: ListedPoint, doing: str, *, on: bool) -> None:
+        stops = self._stops
+        word = await self._word(output, doing)
+        self._look_at_the_time()
+        if on != output.safe and self._lapsed:
+            raise DeviceRefused(
+                self._name,
+                doing,
+                f"its watchdog of {self._armed_s:g} s has run out and holds the outputs",
+                "find out why the host fell silent; the watchdog is armed again at the next start",
+            )
+        if stops != self._stops:
+            raise DeviceRefused(self._name, doing, "a stop came before it", "find out what stopped the bench")
+        await self._put(output.table, output.address, (_with(word, output, on=on),), doing, output.timeout_s)
+        if await self._held(output, f"{doing} and reading it back") != on:
+            raise ReadbackMismatch(self._name, doing, f"{output.name} still reads {'OFF' if on else 'ON'}")
+        if stops == self._stops:
+            self._outputs[output.name] = on
 
     async def make_safe(self, *, fire: bool = False) -> None:  # noqa: ARG002 - the page's `safe` is meant for a fire too
         """Every output to its ``safe`` through the stop lane, tried twice, each read back; that alone decides.
@@ -192,7 +231,11 @@ class ModbusPoints:
         last WireError or DeviceRefused of one that could not be read back.
         """
         self._stops += 1
-        doing = "driving every output to its safe side"
+        with self._rounds.changing():
+            self._outputs = {output.name: output.safe for output in self._page.outputs}
+            await self._all_safe("driving every output to its safe side")
+
+    async def _all_safe(self, doing: str) -> None:
         left = self._page.outputs
         lost: WireError | DeviceRefused | None = None
         for _ in range(TRIES):

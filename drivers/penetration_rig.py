@@ -37,10 +37,10 @@ from drivers.rig_buffer import STEP_S, Interval, read_burst
 from drivers.rig_link import INTERLOCK_OPEN, TRIES, Look, RigLink
 from drivers.rig_profile import RigPoint, RigProfile, parse
 from drivers.rig_stroke import write_stroke
+from drivers.rig_watch import REMOTE, RigWatch
 
 #: The registers' meaning that this driver knows: what `map_version` reads.
 MAP_VERSION = 1
-REMOTE = 1
 _CONTROL = {0: "on its local panel", 2: "in maintenance"}
 _RIG_TYPES = {1: "nail", 2: "crush", 3: "nail and crush"}
 #: Points of these names are what START waits for.
@@ -89,6 +89,7 @@ class PenetrationRig:
         self._serial = settings.serial
         self._clock = settings.clock
         self._link = RigLink(settings, profile)
+        self._watch = RigWatch(self._link)
         used = [name for name in settings.points if name in profile.points]
         self._points: list[tuple[str, RigPoint]] = [
             (f"{settings.name}.{name}.{_UNITS[profile.points[name].kind]}", profile.points[name]) for name in used
@@ -147,6 +148,7 @@ class PenetrationRig:
             raise WrongDevice(self._name, doing, f"rig type {kind:g} is none of 1 nail, 2 crush, 3 both")
         self._state(look, doing)
         await self._alive(look)
+        self._watch.connected(version)
         return Identity("rig PLC", self._profile.title, "", "not told" if version is None else f"map {version:g}")
 
     async def _alive(self, first: Look) -> None:
@@ -211,7 +213,16 @@ class PenetrationRig:
         """Write a stroke, one parameter a request, and read it back. Raises as :func:`drivers.rig_stroke.write_stroke`,
         and DeviceRefused where the rig is not in remote."""
         await self._in_remote("preparing the stroke")
-        await write_stroke(self._link, stroke)
+        with self._watch.rounds.changing():
+            self._watch.prepared(())
+            self._watch.prepared(await write_stroke(self._link, stroke))
+
+    async def deviations(self) -> tuple[str, ...]:
+        """How the rig differs now from how it was prepared and armed: key switch, PLC stopped, stroke, map.
+
+        Two looks a call; () while it is neither armed nor moving. Raises WireError, DeviceRefused.
+        """
+        return await self._watch.deviations()
 
     async def arm(self) -> None:
         """Arm, acknowledged and read back; the heartbeat begins. Raises DeviceRefused, ReadbackMismatch, WireError."""

@@ -66,6 +66,7 @@ class RigLink:
         named = (*profile.signals.values(), *(point.register for point in profile.points.values()))
         self._named = frozenset(its.address + at for its in named for at in range(its.count))
         self._sent: int | None = None
+        self._acknowledged_last: int | None = None
         self._beat = 0
         self._stops = 0
         self._outgoing: asyncio.Task[None] | None = None
@@ -88,6 +89,7 @@ class RigLink:
         words: dict[int, int] = {}
         for address, count in plan:
             words.update(enumerate(await self.read(address, count, doing, stop=stop), address))
+        self._acknowledged_last = words.get(self.profile.signals["ack_seq"].address, self._acknowledged_last)
         return Look(words, asked_s, self._mono_s())
 
     async def read(self, address: int, count: int, doing: str, *, stop: bool = False) -> tuple[int, ...]:
@@ -117,7 +119,11 @@ class RigLink:
             await self._given(name, doing, stop=False, before=before)
 
     async def stop(self, name: str, doing: str) -> None:
-        """As :meth:`command`, through the stop lane, and no command that still waits is sent any more."""
+        """As :meth:`command`, through the stop lane, and no command that still waits is sent any more.
+
+        Its frame goes out before anything is read: a number that is neither the one acknowledged last nor the one sent
+        last is new to the rig, whose only host this is.
+        """
         self._stops += 1
         if self._outgoing is not None:
             self._outgoing.cancel()
@@ -129,11 +135,13 @@ class RigLink:
             raise DeviceRefused(
                 self.device, doing, f"its register profile has no command `{name}`", "add it to [command.codes]"
             )
-        heard = await self._acknowledged(doing, stop=stop)
-        number = (heard[0] + 1) % 0x10000
+        heard = self._acknowledged_last if stop else None
+        if heard is None:
+            heard, _ = await self._acknowledged(doing, stop=stop)
+        number = (heard + 1) % 0x10000
         if number == self._sent:  # sent before and not acknowledged: it may still be on its way
             number = (number + 1) % 0x10000
-        self._sent = number
+        known, self._sent = {heard, self._sent}, number
         frame = (number, code, self.profile.key if name in _KEYED else 0, self._next_beat())
         failed: DeviceError | None = None
         for _ in range(TRIES):
@@ -144,7 +152,7 @@ class RigLink:
             except DeviceRefused as refusal:
                 self._refuse(doing, NOT_REMOTE if refusal.code == NOT_REMOTE else 0, refusal)
             try:
-                result = await self._result(number, heard[0], doing, stop=stop)
+                result = await self._result(number, known, doing, stop=stop)
             except WireError as error:
                 failed = error
                 continue
@@ -172,14 +180,17 @@ class RigLink:
         finally:
             self._outgoing = None
 
-    async def _result(self, number: int, before: int, doing: str, *, stop: bool) -> int | None:
-        """The result of a command; None while it is not acknowledged. Raises WireError, DeviceError."""
+    async def _result(self, number: int, known: set[int | None], doing: str, *, stop: bool) -> int | None:
+        """The result of a command; None while it is not acknowledged (but one of those ``known`` before).
+
+        Raises WireError, DeviceError.
+        """
         until_s = self._mono_s() + ACKNOWLEDGED_S
         while True:
             heard, result = await self._acknowledged(doing, stop=stop)
             if heard == number:
                 return result
-            if heard != before:
+            if heard not in known:
                 raise DeviceError(
                     self.device, doing, "another command was acknowledged meanwhile", "only one host may command a rig"
                 )

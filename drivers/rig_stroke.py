@@ -12,8 +12,8 @@ ILLEGAL_VALUE = 3
 _DOING = "preparing the stroke"
 
 
-async def write_stroke(link: RigLink, stroke: Stroke) -> None:
-    """Write every parameter that the profile has, one a request, and read back those that can be read.
+async def write_stroke(link: RigLink, stroke: Stroke) -> tuple[tuple[Register, tuple[int, ...]], ...]:
+    """Write every parameter that the profile has, one a request, and read back those that can be read; gives them.
 
     Raises DeviceRefused (not in remote; a parameter that the rig or its register does not take, by name; a stop that
     the profile has no parameter for), ReadbackMismatch, WireError.
@@ -35,6 +35,7 @@ async def write_stroke(link: RigLink, stroke: Stroke) -> None:
                 _DOING,
                 f"{register.name} reads {register.value(found):g} after {register.value(words):g} was set",
             )
+    return tuple(wanted)
 
 
 def _words(link: RigLink, stroke: Stroke) -> list[tuple[Register, tuple[int, ...]]]:

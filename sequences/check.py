@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from drivers import BASE, ConfigError, Dimension, unit_of
 from sequences.calls import expand
 from sequences.check_order import check_order
+from sequences.check_resume import check_resume
 from sequences.check_tables import FIELDS, LOG_FIELDS, MODES, RESULTS_OF
 from sequences.check_values import Finding, ValueChecker, surely_more
 from sequences.dimensions import name_of
@@ -120,6 +121,8 @@ class _Checker(ValueChecker):
             self._ids.add(step.id)
         if step.log is not None:
             self._log(step.log, (*path, "log"))
+        if step.resume is not None:
+            self.findings += check_resume(step, self._sequence, path)
         for name, (wanted, positive) in FIELDS.get(step.kind, {}).items():
             value = getattr(step, name)
             if value is not None:

@@ -109,6 +109,18 @@ class LogRule(Strict):
     temperature: Expr | None = None
 
 
+class Resume(StrEnum):
+    """What becomes of a step that was under way when the run's program died; written at a repeat, of its turn.
+
+    A person may resume a step that says nothing: charge and discharge go on, everything else is redone. A bench may do
+    so by itself only where the step says it.
+    """
+
+    RESUME = "resume"
+    REDO = "redo"
+    NEVER = "never"
+
+
 class StepBase(Strict):
     """``results`` maps a name to what is taken when the step ends (``charge``, ``energy``, ``duration``,
     ``voltage``, ``temperature``, ...). In a repeat a result holds one value a turn; repeats and calls take none of
@@ -121,6 +133,7 @@ class StepBase(Strict):
     log: LogRule | None = None
     results: dict[Name, Expr] = Field(default_factory=dict)
     source: Source | None = None
+    resume: Resume | None = None
 
 
 class Charge(StepBase):

@@ -17,16 +17,29 @@ Fault = Callable[[float, bytes], Frames]
 
 
 class Faults:
-    """The faults of one device, applied to its next replies in the order they were pushed; empty: none."""
+    """The faults of one device, applied to its next replies in the order they were pushed; empty: none.
 
-    __slots__ = ("_next", "always")
+    ``always`` stands in where nothing was pushed. ``layers`` come after both, one on top of the other, on every part
+    that is left: each may be put on and taken off by itself. ``deaf`` so many requests do not even arrive.
+    """
+
+    __slots__ = ("_next", "always", "deaf", "layers")
 
     def __init__(self) -> None:
         self.always: Fault | None = None
+        self.layers: list[Fault] = []
+        self.deaf = 0
         self._next: deque[Fault] = deque()
 
     def __bool__(self) -> bool:
-        return self.always is not None or bool(self._next)
+        return self.always is not None or bool(self._next) or bool(self.layers)
+
+    def hears(self) -> bool:
+        """Whether the request that comes now arrives."""
+        if self.deaf > 0:
+            self.deaf -= 1
+            return False
+        return True
 
     def push(self, fault: Fault, times: int = 1) -> None:
         """Apply ``fault`` to this many of the coming replies, after those already pushed."""
@@ -35,15 +48,21 @@ class Faults:
     def clear(self) -> None:
         """Answer properly from now on."""
         self.always = None
+        self.layers.clear()
+        self.deaf = 0
         self._next.clear()
 
     def apply(self, delay_s: float, frame: bytes) -> Frames:
         """What leaves in place of ``frame``."""
         if self._next:
-            return self._next.popleft()(delay_s, frame)
-        if self.always is not None:
-            return self.always(delay_s, frame)
-        return ((delay_s, frame),)
+            parts = self._next.popleft()(delay_s, frame)
+        elif self.always is not None:
+            parts = self.always(delay_s, frame)
+        else:
+            parts = ((delay_s, frame),)
+        for layer in self.layers:
+            parts = tuple(part for each_s, each in parts for part in layer(each_s, each))
+        return parts
 
 
 def no_reply(_delay_s: float, _frame: bytes) -> Frames:

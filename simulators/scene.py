@@ -152,24 +152,41 @@ class Scene:
         found: Personality = self._attached[device].personality
         return found
 
+    def attached(self, device: str) -> Attached:
+        """The device and its place on the wire. Raises KeyError."""
+        return self._attached[device]
+
+    def reset(self, device: str) -> None:
+        """Break the device's TCP links; it takes new ones. A serial line has none."""
+        server = self.server(device)
+        if isinstance(server, TcpServer):
+            server.reset()
+
+    def shout(self, device: str, data: bytes) -> None:
+        """The device sends what nobody asked for."""
+        server = self.server(device)
+        if server is not None:
+            server.shout(data)
+
     def cut(self, device: str) -> None:
         """Pull the device's wire: it hears nothing and says nothing, a TCP link breaks and is refused from then on.
 
         On a shared line only this device falls silent. Its own timers go on: a host watchdog will expire.
         """
         self._attached[device].cut = True
-        server = self._server(device)
+        server = self.server(device)
         if isinstance(server, TcpServer):
             server.cut()
 
     async def restore(self, device: str) -> None:
         """Plug the wire in again, at the same address."""
         self._attached[device].cut = False
-        server = self._server(device)
+        server = self.server(device)
         if isinstance(server, TcpServer):
             await server.start()
 
-    def _server(self, device: str) -> Server | None:
+    def server(self, device: str) -> Server | None:
+        """The server of the device's wire; None before it is up."""
         name = next(spec.line for spec in self.spec.devices if spec.name == device)
         return self._lines[name].server
 

@@ -29,6 +29,10 @@ def document(plan: Plan) -> dict[str, Any]:
             name: {
                 "channel": _channel(channel),
                 "limits": {phase.value: [asdict(limit) for limit in plan.limits_in(name, phase)] for phase in Phase},
+                "rules": {
+                    phase.value: [{"kind": type(rule).__name__, **asdict(rule)} for rule in plan.rules_in(name, phase)]
+                    for phase in Phase
+                },
             }
             for name, channel in plan.places.items()
         },
@@ -38,6 +42,9 @@ def document(plan: Plan) -> dict[str, Any]:
         "sample_mass_kg": plan.sample_mass_kg,
         "sample_mass_nominal": plan.sample_mass_nominal,
         "limits": [asdict(limit) for limit in plan.limits],
+        "spans": {channel: list(span) for channel, span in plan.spans.items()},
+        "energised_at_most_s": plan.energised_at_most_s,
+        "takes_away": list(plan.takes_away),
         "device_limits": asdict(plan.device_limits),
         "margins": dict(plan.margins.document()),
         "polls": {device: asdict(poll) for device, poll in plan.polls.items()},

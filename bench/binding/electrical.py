@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.binding.faults import Findings
+from bench.binding.guarding import guard_rules
 from bench.binding.limits import (
     Margins,
     bench_limits,
@@ -19,17 +20,22 @@ from bench.binding.limits import (
 )
 from bench.binding.points import Equipment
 from bench.binding.polling import check_hard_polls, heater_without_host, polls, watchdogs
+from bench.binding.reaction import check_reaction
 from bench.binding.route import Route
 from bench.binding.shapes import BoundChannel, GuardLimit, Poll, Window
 from bench.binding.steps import Extent, Reach, check_steps
 from bench.binding.stimulus import check_stimulus, energised_beside
+from bench.binding.tiers import check_distances, tiered
 from bench.config import CellFile
+from bench.rules.shapes import RuleSpec
 from drivers.capabilities import TerminalLimits
-from sequences.language import Charge, Discharge, Phase, Sequence, SequenceClass
+from sequences.language import Charge, Discharge, Phase, Sequence, SequenceClass, Step
 from sequences.tree import numbered
 
 #: The guard's limits by place and phase.
 LimitsAt = Mapping[tuple[str, Phase], tuple[GuardLimit, ...]]
+#: Its rules beyond them.
+RulesAt = Mapping[tuple[str, Phase], tuple[RuleSpec, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Electrical:
     """``margins`` are those of the start place; ``reaches`` bound the set values of the steps at each place."""
 
     limits_at: LimitsAt
+    rules_at: RulesAt
     device_limits: TerminalLimits
     margins: Margins
     polls: Mapping[str, Poll]
@@ -53,8 +60,10 @@ def electrical(
     used: Mapping[str, tuple[str, ...]],
     values: Mapping[str, float],
     findings: Findings,
+    *,
+    live: bool,
 ) -> Electrical | None:
-    """None where a device is not known well enough, a fault by itself."""
+    """None where a device is not known well enough, a fault by itself. ``live`` is a run on hardware."""
     bench, channels, start = equipment.bench, tuple(places.values()), places[route.start]
     for channel in channels:
         check_bench_limits(equipment, channel, findings)
@@ -86,21 +95,50 @@ def electrical(
     cycler = start.cycler.device
     watchdog_s = armed.get(cycler, bench.devices[cycler].watchdog_s or 0.0)
     own = device_limits(bench, start, inside, known[route.start], _highest(extent, inside), watchdog_s, findings)
-    return Electrical(
-        limits_at={
-            (name, phase): (
+    check_distances(bench, findings)
+    limits_at = {
+        (name, phase): tiered(
+            (
                 *sample_limits(channel, windows[phase], known[name]),
                 *bench_limits(equipment, channel, stimulated=_stimulated(sequence, phase)),
-            )
-            for name, channel in places.items()
-            for phase in Phase
-        },
+            ),
+            bench,
+            findings,
+        )
+        for name, channel in places.items()
+        for phase in Phase
+    }
+    rules_at = {
+        (name, phase): guard_rules(
+            sequence,
+            cell,
+            equipment,
+            channel,
+            used,
+            windows[phase],
+            known[name],
+            periods,
+            stimulated=_stimulated(sequence, phase),
+        )
+        for name, channel in places.items()
+        for phase in Phase
+    }
+    for name in sorted({route.at[number] for number, step in steps.items() if _conditions(step)}):
+        limits = limits_at[name, Phase.CONDITIONING]
+        check_reaction(bench, cell, places[name], limits, periods, findings, live=live)
+    return Electrical(
+        limits_at=limits_at,
+        rules_at=rules_at,
         device_limits=own,
         margins=known[route.start],
         polls=periods,
         watchdogs=armed,
         reaches=reaches,
     )
+
+
+def _conditions(step: Step) -> bool:
+    return isinstance(step, Charge | Discharge) and step.phase is Phase.CONDITIONING
 
 
 def _stimulated(sequence: Sequence, phase: Phase) -> bool:

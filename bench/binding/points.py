@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bench.binding.faults import Findings
-from bench.binding.shapes import BoundChannel, Point
+from bench.binding.shapes import DETECTORS, BoundChannel, Point
 from bench.config import BenchFile, Channel, Place, Reach
 from bench.config.profiles import configured
 from drivers import ConfigError
@@ -306,6 +306,33 @@ def bound_channel(bench: BenchFile, name: str, place_name: str) -> BoundChannel:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceSeen:
+    """What shows a fire at a place: its detectors by kind and its surface points, as reading channels."""
+
+    name: str
+    zone: str
+    detectors: Mapping[str, str]
+    surface: tuple[str, ...]
+
+
+def bound_places(bench: BenchFile) -> tuple[PlaceSeen, ...]:
+    """Every place of the bench. Only for a bench in which the roles were found fine."""
+    return tuple(
+        PlaceSeen(
+            name,
+            place.zone,
+            {
+                kind: _reads(reference, PointKind.INPUT)
+                for interlock, reference in place.interlocks.items()
+                if (kind := interlock.removesuffix("_clear")) in DETECTORS
+            },
+            tuple(_reads(reference, PointKind.TEMPERATURE) for reference in place.surface),
+        )
+        for name, place in bench.places.items()
+    )
+
+
 def _point(reference: str | None) -> Point | None:
     return None if reference is None else Point.of(reference)
 
@@ -315,8 +342,17 @@ def _reads(reference: str, kind: PointKind) -> str:
 
 
 def used_points(bench: BenchFile, channels: Iterable[BoundChannel]) -> dict[str, tuple[str, ...]]:
-    """The points that a run uses on a channel at these places, by device, in the bench file's order of devices."""
-    points = {point for channel in channels for point in _points(bench, channel)}
+    """The points that a run uses on a channel at these places, by device, in the bench file's order of devices. What
+    shows a fire elsewhere in their zones is used as far as it is on a device that is used anyway."""
+    known = tuple(channels)
+    points = {point for channel in known for point in _points(bench, channel)}
+    devices = {point.device for point in points}
+    zones = {channel.zone for channel in known}
+    for place in bound_places(bench):
+        if place.zone in zones:
+            readings = (*place.detectors.values(), *place.surface)
+            seen = (Point.of(reading.rpartition(".")[0]) for reading in readings)
+            points |= {point for point in seen if point.device in devices}
     return {
         device: tuple(sorted(point.point for point in points if point.device == device))
         for device in bench.devices

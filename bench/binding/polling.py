@@ -198,7 +198,8 @@ def _comm_loss(equipment: Equipment, channel: BoundChannel, found: Mapping[str, 
             "drive it from a module that drops its outputs by itself when the host falls silent",
         )
     model = equipment.models.get(cycler)
-    if model is not None and model.on_comm_loss is OnCommLoss.NONE:
+    # Its own limits bound what it delivers and end nothing; a relay that it counts on is the sample's contactor.
+    if model is not None and model.on_comm_loss is not OnCommLoss.DEVICE_WATCHDOG:
         findings.need(
             relay in found,
             f"{cycler} goes on delivering energy when the host falls silent, and no relay of this channel opens by "

@@ -11,6 +11,9 @@ Subject = Literal["sample", "bench", "interlock", "detector", "device"]
 
 DETECTORS = ("smoke", "flame", "gas")
 
+#: What passing a limit does: tell, end the run by the controlled way out, or take energy away before anything else.
+Tier = Literal["warn", "stop", "trip"]
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -34,6 +37,9 @@ class GuardLimit:
 
     ``hard`` limits are read at least once a second while something is energised. ``margin`` says how far a sample
     limit stands off from the cell's own limit, and why; a bench limit or an interlock has none.
+
+    The limit is passed once ``hits`` of the last ``of`` good readings were outside for ``delay_s``; a reading counts as
+    back inside ``hysteresis`` (in the channel's unit) short of the bound. ``tier`` says what follows.
     """
 
     rule: str
@@ -43,6 +49,11 @@ class GuardLimit:
     subject: Subject
     hard: bool
     margin: str = ""
+    tier: Tier = "trip"
+    delay_s: float = 0.0
+    hysteresis: float = 0.0
+    hits: int = 1
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)

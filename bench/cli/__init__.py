@@ -7,7 +7,23 @@ from collections.abc import Sequence
 
 import typer
 
-from bench.cli import ack, attach, check, demo, devices, export, judge, report, run, sample, sequences, simulate, verify
+from bench.cli import (
+    ack,
+    attach,
+    check,
+    demo,
+    devices,
+    export,
+    faults,
+    judge,
+    report,
+    resume,
+    run,
+    sample,
+    sequences,
+    simulate,
+    verify,
+)
 from bench.cli.ending import examples_of, performed
 
 app = typer.Typer(
@@ -23,12 +39,14 @@ demo.add_to(app)
 run.add_to(app)
 check.add_to(app)
 sequences.add_to(app)
+faults.add_to(app)
 devices.add_to(app)
 sample.add_to(app)
 report.add_to(app)
 judge.add_to(app)
 attach.add_to(app)
 ack.add_to(app)
+resume.add_to(app)
 verify.add_to(app)
 export.add_to(app)
 simulate.add_to(app)
@@ -38,4 +56,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``cellbench`` command; ``arguments`` are the command line's own unless given."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
-    sys.exit(performed(lambda: app(given, prog_name="cellbench", standalone_mode=False), as_json=as_json))
+    sys.exit(performed(lambda: app(given, prog_name="cellbench", standalone_mode=False, obj=given), as_json=as_json))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, told
-from bench.cli.options import JSON, RUN
+from bench.cli.options import DATA, JSON, RUN
 from drivers import ConfigError, Dimension, Fault, UnitError, parse_as, real_elapsed_s, system_clock
 
 
@@ -39,10 +40,12 @@ def command(
     clock_offset: Annotated[
         str | None, typer.Option("--clock-offset", help="The file's clock less the run's, such as '1.2 s'.")
     ] = None,
+    data: DATA = None,
     as_json: JSON = False,
 ) -> None:
     """Copy a video, photo or print-out into a closed run, named by its sha256. Nothing that is sealed changes."""
     with told(as_json=as_json):
+        from bench.data_folder import DataFolder
         from bench.later_evidence import attach
 
         offset_s = _offset_s(clock_offset)
@@ -54,6 +57,7 @@ def command(
             note=note,
             clock_offset_s=offset_s,
             utc_s=system_clock(real_elapsed_s).utc_s(),
+            key=DataFolder.choose(data, os.environ).seal_key(),
         )
         if as_json:
             print_json(result)

@@ -52,10 +52,15 @@ def command(
                     warnings=list(plan.warnings),
                     parameters={each.name: each.text for each in plan.parameters},
                     estimate_s=plan.estimate_s,
+                    takes_away=list(plan.takes_away),
                 )
             )
             return
         output.print(f"{plan.sequence.id} fits bench {plan.bench.name} and cell {plan.cell.type}", markup=False)
         output.print(f"about {plan.estimate_s / 3600:.1f} h on channel {plan.channel.name}", markup=False)
+        if plan.takes_away:
+            output.print("what takes energy away, and by when:", markup=False)
+        for text in plan.takes_away:
+            output.print(f"  {text}", markup=False, soft_wrap=True)
         for warning in plan.warnings:
             progress.print(f"[bold]warning[/bold]: {warning}", soft_wrap=True)

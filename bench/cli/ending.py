@@ -92,6 +92,22 @@ def told(*, as_json: bool) -> Iterator[None]:
         _tell(BenchError(slip, "this program", fix), DEVICE, as_json=as_json)
 
 
+def under_guardian(context: typer.Context, *, as_json: bool) -> None:
+    """Go on only in a child of a guardian: any other process becomes the guardian of one with its own command line, and
+    ends as that does."""
+    from bench.guardian import guarded
+
+    over = guarded(context.find_root().obj)
+    if over is None:
+        return
+    if over.why is not None:
+        fix = "find out why, then look at the bundle's guardian.jsonl; every device is confirmed safe"
+        if over.code == DEVICE:
+            fix = "isolate the sample by hand: not every device is confirmed safe; see the bundle's guardian.jsonl"
+        _tell(BenchError(f"the guardian has ended the run: {over.why}", "guardian", fix), over.code, as_json=as_json)
+    raise typer.Exit(over.code)
+
+
 def _tell(error: BenchError, code: int, *, as_json: bool) -> NoReturn:
     _say(error, code, as_json=as_json)
     raise typer.Exit(code) from None

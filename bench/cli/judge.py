@@ -48,10 +48,17 @@ def command(
     both stay.
     """
     with told(as_json=as_json):
+        from bench.data_folder import DataFolder
         from bench.later_evidence import judge
 
         result = judge(
-            run, criterion, answer=answer is Answer.YES, by=by, note=note, utc_s=system_clock(real_elapsed_s).utc_s()
+            run,
+            criterion,
+            answer=answer is Answer.YES,
+            by=by,
+            note=note,
+            utc_s=system_clock(real_elapsed_s).utc_s(),
+            key=DataFolder.choose(data, os.environ).seal_key(),
         )
         if not result.awaiting:
             result = result.model_copy(update={"sample_state": _sample_judged(run, data)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from bench.cli.ending import examples_of, print_json, progress, told
+from bench.cli.ending import examples_of, print_json, progress, told, under_guardian
 from bench.cli.options import (
     BENCH,
     CELL,
@@ -81,10 +81,16 @@ def command(
         Path | None,
         typer.Option(help="YAML file with entries, judgements and leave by name; docs/operator.md shows one."),
     ] = None,
+    faults_script: Annotated[
+        Path | None,
+        typer.Option("--faults", help="With --simulate: a YAML script of what goes wrong; see `cellbench faults`."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Run a sequence. Exit code 0 pass, 1 fail, 2 usage, 3 aborted, 4 device, 5 inconclusive."""
     with told(as_json=as_json):
+        if live and not simulate:
+            under_guardian(context, as_json=as_json)
         from bench.cli.asking import Terminal, asked_sample
         from bench.run import Order, prepare
 
@@ -112,6 +118,7 @@ def command(
             data=data,
             out=out,
             answers=answers,
+            faults=faults_script,
         )
         try:
             prepared = prepare(order, os.environ)
@@ -153,6 +160,8 @@ def _simulated_only(context: typer.Context) -> list[Fault]:
     """What was written on the command line and says nothing on a bench."""
     written = [name for name in ("speed", "seed", "start") if _is_written(context, name)]
     fix = "leave it out: a bench runs in real time, with its own noise; or say --simulate"
+    if _is_written(context, "faults_script"):
+        written.append("faults")
     return [Fault(f"--{name} is for simulated runs only", f"--{name}", fix) for name in written]
 
 

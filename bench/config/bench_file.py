@@ -206,6 +206,23 @@ class Calibration(Strict):
     accuracy: Accuracy = Field(default_factory=Accuracy)
 
 
+class Resuming(Strict):
+    """What becomes of a run whose program died. docs/operator.md tells the whole of it."""
+
+    longest_gap_s: Annotated[float, Field(gt=0), quantity(Dimension.TIME)] = Field(
+        default=86400.0,
+        alias="longest_gap",
+        description="a run that was dead for longer is not resumed",
+        examples=['"24 h"'],
+    )
+    auto: bool = Field(
+        default=False,
+        description="one of the three words of leave for resuming without a person; the others are the step's and a "
+        "permit in the data folder",
+    )
+    at_most: int = Field(default=3, ge=1, le=24, description="so many resumptions without a person in 24 hours")
+
+
 class Simulation(Strict):
     """Only a simulated run reads this."""
 
@@ -234,6 +251,7 @@ class BenchFile(Document):
     guard: GuardTable = Field(default_factory=GuardTable, description="a table [guard]")
     calibration: dict[PointRef, Calibration] = Field(default_factory=dict)
     simulation: Simulation = Field(default_factory=Simulation)
+    resume: Resuming = Field(default_factory=Resuming)
 
     def chosen_channel(self, wanted: str | None) -> str:
         """The channel of that name; without one, the only channel of the bench. Raises ConfigError."""

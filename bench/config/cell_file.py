@@ -17,7 +17,9 @@ from bench.config.quantities import (
     RatedCurrent,
     Ratio,
     Temperature,
+    TemperatureRate,
     Voltage,
+    VoltageRate,
     matching,
     quantity,
 )
@@ -118,6 +120,12 @@ class CellFile(Document):
     )
     charge: ChargeMethod = Field(description="a table [charge]")
     operating: OperatingLimits = Field(description="a table [operating]")
+    max_rate_v_s: VoltageRate | None = Field(
+        default=None, description="how fast its voltage may change at worst", examples=['"20 mV/s"']
+    )
+    max_rate_k_s: TemperatureRate | None = Field(
+        default=None, description="how fast it may warm at worst, before anything runs away", examples=['"0.5 K/s"']
+    )
     abuse: AbuseLimits | None = Field(default=None)
     simulation: CellSimulation | None = Field(default=None)
 

@@ -28,6 +28,8 @@ EXAMPLE: Mapping[Dimension, str] = {
     Dimension.TIME: "4 s",
     Dimension.TEMPERATURE: "25 degC",
     Dimension.TEMPERATURE_CHANGE: "2 K",
+    Dimension.TEMPERATURE_RATE: "1 K/s",
+    Dimension.VOLTAGE_RATE: "20 mV/s",
     Dimension.MASS: "0.800 kg",
     Dimension.LENGTH: "12 mm",
     Dimension.SPEED: "0.5 m/s",
@@ -83,6 +85,9 @@ Mass = Annotated[float, Field(gt=0), quantity(Dimension.MASS)]
 Length = Annotated[float, Field(gt=0), quantity(Dimension.LENGTH)]
 Pressure = Annotated[float, Field(gt=0), quantity(Dimension.PRESSURE)]
 EnergyDensity = Annotated[float, Field(gt=0), quantity(Dimension.ENERGY_DENSITY)]
+VoltageRate = Annotated[float, Field(gt=0), quantity(Dimension.VOLTAGE_RATE)]
+TemperatureRate = Annotated[float, Field(gt=0), quantity(Dimension.TEMPERATURE_RATE)]
+Resistance = Annotated[float, Field(gt=0), quantity(Dimension.RESISTANCE)]
 CurrentPerRated = Annotated[float, Field(gt=0), quantity(Dimension.CURRENT_PER_RATED)]
 
 

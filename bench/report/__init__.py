@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, Template
 from bench import record, stroke_table
 from bench.printed import duration, number
 from bench.record import Event, Record
-from bench.report import abuse, gather, words
+from bench.report import abuse, first_out, gather, words
 from bench.report.abuse_figures import aftermath_figures, stroke_figures
 from bench.report.figures import discharge_curves, legend_of, time_plots
 from bench.report.marked_events import MARKED, said
@@ -88,6 +88,8 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         ],
         "more_events": max(len(marked) - MOST_EVENTS, 0),
         "safe_state": gather.safe_state(kept),
+        "first_out": first_out.inputs(kept),
+        "first_out_figure": first_out.figure(kept),
         "begun": gather.utc(kept.start_utc_s),
         "ended_at": gather.utc(kept.events[-1].utc_s),
         "test_time": duration(result.get("test_s")),

@@ -131,13 +131,13 @@ class Lines(PortWire):
         ``pause_s`` is the quiet time that the device needs after this exchange before the next one. Raises
         WireTimeout, WireClosed, FrameError (not printable text, more than one line, longer than MAX_LINE).
         """
-        return await self._port.run(lambda: self._ask(line, device, doing, deadline_s, pause_s), stop=stop)
+        return await self._carried(lambda: self._ask(line, device, doing, deadline_s, pause_s, urgent=stop), stop=stop)
 
     async def send(
         self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
     ) -> None:
         """Send one line that has no answer. Raises WireTimeout (the far end does not take it), WireClosed."""
-        await self._port.run(lambda: self._tell(line, device, doing, deadline_s, pause_s, urgent=stop), stop=stop)
+        await self._carried(lambda: self._tell(line, device, doing, deadline_s, pause_s, urgent=stop), stop=stop)
 
     def recognise(self, question: str, answer: str, *, pause_s: float = 0.0) -> None:
         """After trouble, go on only when ``question`` is answered by exactly ``answer``."""
@@ -147,13 +147,14 @@ class Lines(PortWire):
         """The last reply does not fit its request: resynchronise before the next one."""
         self._suspect = True
 
-    async def _ask(self, line: str, device: str, doing: str, deadline_s: float, pause_s: float) -> str:
+    async def _ask(self, line: str, device: str, doing: str, deadline_s: float, pause_s: float, *, urgent: bool) -> str:
         loop = asyncio.get_running_loop()
         if self._quiet_until_s > loop.time():
             await asyncio.sleep(self._quiet_until_s - loop.time())
         stream = self._stream
         if stream is None or stream.lost is not None or stream.strays or self._suspect or self._unproven:
-            stream = await self._resynchronised(device, doing, deadline_s)
+            stream = await self._resynchronised(device, doing, deadline_s, urgent=urgent)
+        self._give_way(device, doing, urgent=urgent)
         try:
             return await self._exchange(stream, line, deadline_s)
         except ExchangeError as failed:
@@ -173,9 +174,9 @@ class Lines(PortWire):
         if urgent:
             # A line that has no answer need not wait until late answers are sorted out.
             if stream is None or stream.lost is not None:
-                stream = await self._opened(device, doing)
+                stream = await self._opened(device, doing, free=True)
         elif stream is None or stream.lost is not None or stream.strays or self._suspect or self._unproven:
-            stream = await self._resynchronised(device, doing, deadline_s)
+            stream = await self._resynchronised(device, doing, deadline_s, urgent=urgent)
         try:
             await self._write(stream, line, deadline_s)
         except ExchangeError as failed:
@@ -237,16 +238,19 @@ class Lines(PortWire):
         link.write(data)
         return link.get_write_buffer_size()
 
-    async def _resynchronised(self, device: str, doing: str, deadline_s: float) -> Stream:
+    async def _resynchronised(self, device: str, doing: str, deadline_s: float, *, urgent: bool) -> Stream:
         """A stream on which the next line is the answer to the next question. Raises WireError."""
         stream = self._stream
+        if stream is not None:
+            self.health.strayed(stream.strays)
         suspect = self._suspect or (stream is not None and stream.strays > 0)
         if stream is None or stream.lost is not None or (suspect and self._settle_s is None):
-            stream = await self._opened(device, doing)
+            stream = await self._opened(device, doing, free=urgent)
         if suspect and self._settle_s is not None:
-            await self._drain(stream, self._settle_s, device, doing)
+            await self._drain(stream, self._settle_s, device, doing, urgent=urgent)
             self._unproven = self._known is not None
         self._suspect = False
+        self._give_way(device, doing, urgent=urgent)
         if self._unproven and self._known is not None:
             question, answer, pause_s = self._known
             await self._await_known(stream, question, answer, device, doing, deadline_s)
@@ -256,17 +260,24 @@ class Lines(PortWire):
 
     async def _open_first(self) -> None:
         if self._stream is None or self._stream.lost is not None:
-            await self._opened(self.url, "opening the wire")
+            await self._opened(self.url, "opening the wire", free=True)
 
-    async def _opened(self, device: str, doing: str) -> Stream:
+    async def _opened(self, device: str, doing: str, *, free: bool) -> Stream:
         """A new stream, the old one given up first: some instruments accept one connection only. Raises WireClosed."""
+        if self._stream is not None and self._stream.lost is not None:
+            self.pace.failed()
         self._drop()
         try:
+            self._turn_to_connect(free=free)
             async with asyncio.timeout(OPEN_S):
                 stream = await self._connect(lambda: Stream(self._parts.ending, self._flight))
+        except ExchangeError as early:
+            raise early.of(device, doing) from None
         except TimeoutError:
+            self.pace.failed()
             raise WireClosed(device, doing, f"{self.url} did not open within {OPEN_S:g} s") from None
         except OSError as error:
+            self.pace.failed()
             raise WireClosed(device, doing, f"{self.url} cannot be opened ({error})") from None
         self._stream = stream
         self._unproven = self._known is not None
@@ -274,8 +285,8 @@ class Lines(PortWire):
             self._suspect = False
         return stream
 
-    async def _drain(self, stream: Stream, settle_s: float, device: str, doing: str) -> None:
-        """Wait for silence. Raises FrameError when the far end does not stop talking."""
+    async def _drain(self, stream: Stream, settle_s: float, device: str, doing: str, *, urgent: bool) -> None:
+        """Wait for silence. Raises FrameError when the far end does not stop talking, WireTimeout for a stop's sake."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + DRAIN_S
         while True:
@@ -283,6 +294,7 @@ class Lines(PortWire):
             await asyncio.sleep(settle_s)
             if not stream.strays:
                 return
+            self._give_way(device, doing, urgent=urgent)
             if loop.time() >= end_s:
                 raise FrameError(device, doing, f"the line did not fall silent for {DRAIN_S:g} s")
 
@@ -307,6 +319,8 @@ class Lines(PortWire):
         """After trouble nothing that is still on its way may be taken for an answer."""
         stream.forget()
         self._suspect = True
+        if stream.lost is not None:
+            self.pace.failed()
         if self._settle_s is None or stream.lost is not None:
             self._drop()
 

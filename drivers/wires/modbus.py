@@ -60,6 +60,13 @@ _RESPONSES: dict[int, type[ModbusPDU]] = {
 #: In which order functions are tried for the question whose answer proves that nothing older is on its way.
 _QUESTIONS = (3, 1, 4, 2)
 
+#: Reads are functions up to this one; only they are asked again when the far end is busy (6) or a gateway hears nothing
+#: from its device (11): so often, after so long.
+LAST_READ = 4
+BUSY = (6, 11)
+BUSY_TRIES = 2
+BUSY_PAUSE_S = 0.05
+
 _EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",
@@ -104,7 +111,7 @@ class _ModbusClientWire(PortWire):
         Raises WireTimeout, WireClosed, FrameError, DeviceRefused (with the name of the Modbus exception).
         """
         ask = Ask(_BIT_FUNCTIONS[table], address, count, unit, deadline_s=deadline_s)
-        pdu = await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+        pdu = await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
         return tuple(pdu.bits[:count])
 
     async def read_registers(
@@ -124,7 +131,7 @@ class _ModbusClientWire(PortWire):
         Raises WireTimeout, WireClosed, FrameError, DeviceRefused.
         """
         ask = Ask(_REGISTER_FUNCTIONS[table], address, count, unit, deadline_s=deadline_s)
-        pdu = await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+        pdu = await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
         return tuple(pdu.registers)
 
     async def write_bit(
@@ -140,7 +147,7 @@ class _ModbusClientWire(PortWire):
     ) -> None:
         """Write one coil (function 5), once. After a WireError it is unknown whether the device acted on it."""
         ask = Ask(5, address, 1, unit, int(on), deadline_s=deadline_s)
-        await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+        await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def write_register(
         self,
@@ -155,7 +162,7 @@ class _ModbusClientWire(PortWire):
     ) -> None:
         """Write one holding register (function 6), once. After a WireError it is unknown whether it took effect."""
         ask = Ask(6, address, 1, unit, value, deadline_s=deadline_s)
-        await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+        await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def write_registers(
         self,
@@ -174,7 +181,7 @@ class _ModbusClientWire(PortWire):
         effect. Raises WireError, DeviceRefused.
         """
         ask = Ask(16, address, len(values), unit, values=tuple(values), deadline_s=deadline_s)
-        await self._port.run(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
+        await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
     async def _exchange(self, ask: Ask, device: str, doing: str, *, urgent: bool) -> ModbusPDU:
         """One request and its checked reply, after making good what went wrong before. Raises DeviceError."""
@@ -182,9 +189,18 @@ class _ModbusClientWire(PortWire):
             session = self._session
             if session is None or self._suspect or session.strays or session.lost is not None:
                 session = await self._resynchronised(urgent=urgent)
+                self._give_way(device, doing, urgent=urgent)
             if self._owed and ask.unit in self._owed and ask.function not in WRITES:
                 await self._settle(session, ask)
-            pdu = await self._answered(session, ask)
+                self._give_way(device, doing, urgent=urgent)
+            pdu = await self._asked(session, ask)
+            for _ in range(0 if urgent or ask.function > LAST_READ else BUSY_TRIES):
+                if pdu.function_code == ask.function or pdu.exception_code not in BUSY:
+                    break
+                self.health.busy += 1
+                await asyncio.sleep(BUSY_PAUSE_S)
+                self._give_way(device, doing, urgent=urgent)
+                pdu = await self._asked(session, ask)
         except ExchangeError as trouble:
             raise trouble.of(device, doing) from None
         if pdu.function_code != ask.function:
@@ -194,7 +210,7 @@ class _ModbusClientWire(PortWire):
             raise refusal
         return pdu
 
-    async def _answered(self, session: Session, ask: Ask) -> ModbusPDU:
+    async def _asked(self, session: Session, ask: Ask) -> ModbusPDU:
         """One request and its reply, data or exception, checked. Raises ExchangeError and leaves the wire suspect."""
         client = self._client
         assert client is not None
@@ -207,12 +223,18 @@ class _ModbusClientWire(PortWire):
             self._check(session, ask, pdu)
         except ExchangeError:
             self._suspect = True
+            if session.foreign_unit is not None:
+                self.health.heard_unit(session.foreign_unit, ask.unit, loop.time())
+            if session.lost is not None:
+                self.pace.failed()
             if self.rtu and ask.function not in WRITES:
                 self._owed.setdefault(ask.unit, []).append(ask.function)
             raise
         finally:
             if self.gap_s:
                 self._free_at_s = loop.time() + self.gap_s
+        if session.echo:
+            self.health.echoed()
         return pdu
 
     def _check(self, session: Session, ask: Ask, pdu: ModbusPDU) -> None:
@@ -221,6 +243,7 @@ class _ModbusClientWire(PortWire):
         reply = session.reply
         around = 3 if self.rtu else 7
         if pdu.dev_id != ask.unit:
+            session.foreign_unit = pdu.dev_id
             wrong = f"of unit {pdu.dev_id}"
         elif not self.rtu and reply[:2] != session.sent[:2]:
             wrong = "to another transaction"
@@ -252,21 +275,23 @@ class _ModbusClientWire(PortWire):
         if not function:
             function = owed.pop(0)
             owed[:] = [other for other in owed if other != function]
-        await self._answered(session, Ask(function, 0, 1, unit, deadline_s=ask.deadline_s))
+        await self._asked(session, Ask(function, 0, 1, unit, deadline_s=ask.deadline_s))
         del self._owed[unit]
 
     async def _resynchronised(self, *, urgent: bool) -> Session:
         """A session on which no byte of the past is on its way. Raises ExchangeError."""
         session = self._session
+        if session is not None:
+            self.health.strayed(session.strays)
         if session is not None and session.lost is not None:
             self._drop(session.lost)
-            session = await self._opened(echo=session.echo)
+            session = await self._opened(echo=session.echo, free=urgent)
         if session is not None and self.rtu:
             await self._silence(session, urgent=urgent)
         echo = session is not None and session.echo
         if session is None or self._suspect or session.lost is not None:
             self._drop("the line is resynchronised")
-            session = await self._opened(echo=echo)
+            session = await self._opened(echo=echo, free=urgent)
         self._suspect = False
         return session
 
@@ -279,15 +304,16 @@ class _ModbusClientWire(PortWire):
             if urgent or not session.strays or session.lost is not None:
                 session.strays = 0
                 return
-            if session.loop.time() >= end_s:
+            if session.loop.time() >= end_s or self._port.stop_waits:
                 raise ExchangeError(FrameError, f"the line did not fall silent for {DRAIN_S:g} s")
 
     async def _open_first(self) -> None:
         if self._session is None or self._session.lost is not None:
             self._drop("the port is opened anew")
-            await self._opened(echo=False)
+            await self._opened(echo=False, free=True)
 
-    async def _opened(self, *, echo: bool) -> Session:
+    async def _opened(self, *, echo: bool, free: bool) -> Session:
+        self._turn_to_connect(free=free)
         try:
             client = self._make_client()
             session = Session(client, self._parts, self._flight, rtu=self.rtu, echo=echo)
@@ -295,11 +321,18 @@ class _ModbusClientWire(PortWire):
             async with asyncio.timeout(OPEN_S):
                 await session.connect()
         except TimeoutError:
+            self.pace.failed()
             raise ExchangeError(WireClosed, f"{self.url} did not open within {OPEN_S:g} s") from None
         except (OSError, ValueError) as error:
+            self.pace.failed()
             raise ExchangeError(WireClosed, f"{self.url} cannot be opened ({error})") from None
         self._client, self._session = client, session
         return session
+
+    def _hurry(self) -> None:
+        """A stop waits: the exchange under way gets no more than ``TIMEOUT_S`` from its beginning."""
+        if self._session is not None:
+            self._session.hurry()
 
     async def _free(self) -> None:
         self._drop("the port was closed")

@@ -7,6 +7,7 @@ import logging
 from typing import NamedTuple
 
 from pymodbus.client.base import ModbusBaseClient
+from pymodbus.framer import FramerRTU
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
 from pymodbus.pdu.register_message import (
@@ -27,6 +28,9 @@ from drivers.wires.url import WireUrl
 TIMEOUT_S = 0.5
 #: Writes whose reply repeats the request to the last bit. That to function 16 does not tell the values.
 WRITES = (5, 6)
+
+#: The longest frame on a serial line, in bytes; what comes beyond it is not kept.
+LONGEST_RTU = 256
 
 _REQUESTS = {
     1: ReadCoilsRequest,
@@ -73,12 +77,17 @@ class Ask(NamedTuple):
         return 2 + (2 * self.points if self.function > 2 else (self.points + 7) // 8)
 
 
+def _is_frame(data: bytes) -> bool:
+    """Whether it is one whole RTU frame (MODBUS over Serial Line V1.02, 2.5.1.2: the check goes low byte first)."""
+    return data[-2:] == FramerRTU.compute_CRC(data[:-2]).to_bytes(2, "big")
+
+
 class Session(TransactionManager, asyncio.Protocol):
     """One opening of the port: pymodbus's framing over asyncio's TCP or our own serial port.
 
     ``strays`` counts bytes that came while nothing was asked, ``reply`` holds what came for the request (without
     local echo and noise before the first byte), ``lost`` says why the port is gone. ``deadline_s`` is how long the next
-    answer may take.
+    answer may take. ``foreign_unit`` is the unit that answered in place of the one that was asked.
     """
 
     def __init__(self, client: ModbusBaseClient, parts: WireUrl, flight: Flight, *, rtu: bool, echo: bool) -> None:
@@ -100,9 +109,13 @@ class Session(TransactionManager, asyncio.Protocol):
         self.reply = b""
         self.lost: str | None = None
         self.deadline_s = TIMEOUT_S
+        self.foreign_unit: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._asked_s = 0.0
         self._left = flight.left
         self._arrived = flight.arrived
         self._held = b""
+        self._heard = b""
         self._echo_due = b""
         self._unit = 0
         self._undecided = False
@@ -130,18 +143,28 @@ class Session(TransactionManager, asyncio.Protocol):
         request.transaction_id = self.getNextTID()
         self.recv_buffer = self.reply = self._held = b""
         self.noise = 0
+        self.foreign_unit = None
+        self._heard = b""
         self._unit = request.dev_id
         self._undecided = self.rtu
         self.response_future = waiting = loop.create_future()
-        timer = loop.call_later(self.deadline_s, self._expire, waiting)
+        self._asked_s = loop.time()
+        self._timer = loop.call_at(self._asked_s + self.deadline_s, self._expire, waiting)
         try:
             self.pdu_send(request)
             self._echo_due = self.sent if self.echo or request.function_code not in WRITES else b""
             pdu: ModbusPDU = await waiting
             return pdu
         finally:
-            timer.cancel()
+            self._timer.cancel()
             waiting.cancel()
+
+    def hurry(self) -> None:
+        """From its beginning on, the answer that is waited for gets no more than ``TIMEOUT_S``."""
+        waiting, due_s = self.response_future, self._asked_s + TIMEOUT_S
+        if not waiting.done() and self._timer is not None and self._timer.when() > due_s:
+            self._timer.cancel()
+            self._timer = self.loop.call_at(due_s, self._expire, waiting)
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:  # noqa: FBT001 - pymodbus's
         if sending:
@@ -156,6 +179,8 @@ class Session(TransactionManager, asyncio.Protocol):
         if waiting.done():
             self.strays += len(data)
             return
+        if len(self._heard) < LONGEST_RTU:
+            self._heard += data
         if self._undecided:
             data = self._without_echo_and_noise(data)
             if not data:
@@ -196,10 +221,23 @@ class Session(TransactionManager, asyncio.Protocol):
         if waiting.done():
             return
         came = len(self.reply) + len(self._held) + self.noise
-        if came:
+        self.foreign_unit = self._who_else()
+        if self.foreign_unit is not None:
+            text = f"unit {self.foreign_unit} answered instead of unit {self._unit}"
+            waiting.set_exception(ExchangeError(FrameError, text))
+        elif came:
             waiting.set_exception(ExchangeError(FrameError, f"{came} bytes came that are no reply to this request"))
         else:
             waiting.set_exception(ExchangeError(WireTimeout, f"no reply within {self.deadline_s:g} s"))
+
+    def _who_else(self) -> int | None:
+        """The unit that answered in another's place; None if what came is no such answer."""
+        heard = self._heard.removeprefix(self.sent)
+        if self.rtu:
+            unit = heard[0] if len(heard) > 4 and _is_frame(heard) else self._unit
+        else:
+            unit = heard[6] if len(heard) > 7 and heard[:2] == self.sent[:2] else self._unit
+        return None if unit == self._unit else unit
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from drivers.wires import Flight, Wire
+from drivers.wires.health import LineEvent
+from drivers.wires.port import PortWire
 from drivers.wires.url import parse_url
 
 #: What a wire is given when nobody counts bytes: live hardware, and most tests.
@@ -39,3 +41,12 @@ def make_wire(url: str, *, flight: Flight = UNCOUNTED, simulated: bool = False) 
             from drivers.wires.modbus import ModbusTcp
 
             return ModbusTcp(parts, flight)
+
+
+def prepared(wire: Wire, *, event: LineEvent | None = None, safety: bool = False) -> None:
+    """Tell ``event`` what becomes of this line (:mod:`drivers.wires.health`), and, with ``safety``, connect it anew
+    before wires without a safety channel. Does nothing to a wire that has no port of its own."""
+    if isinstance(wire, PortWire):
+        wire.pace.safety |= safety
+        if event is not None:
+            wire.tell(event)

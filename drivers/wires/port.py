@@ -12,12 +12,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from drivers.errors import WireClosed, WireError
+from drivers.errors import DeviceRefused, WireClosed, WireError, WireTimeout
 from drivers.wires import Flight
+from drivers.wires.health import LineEvent, LineHealth
+from drivers.wires.pacing import HeldBackError, Pace
 from drivers.wires.url import WireUrl
 
 T = TypeVar("T")
 Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
+
+
+class GaveWayError(WireTimeout):
+    """Nothing was sent, since a stop waits. It never reaches a caller: the exchange waits again."""
 
 
 class Port:
@@ -25,15 +31,22 @@ class Port:
 
     ``run`` gives the exchange's result or raises its error. Cancelling the caller never cancels the exchange: it
     goes on to its own end (reply or deadline) and its result is dropped. One that still waits, and is not a stop, is
-    never sent once its caller is cancelled. The exchange must bound its own duration.
+    never sent once its caller is cancelled. The exchange must bound its own duration; ``hurry`` is called when a stop
+    begins to wait for it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, hurry: Callable[[], None] = lambda: None) -> None:
         self.url = url
+        self._hurry = hurry
         self._stops: deque[Job] = deque()
         self._jobs: deque[Job] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._owner: asyncio.Task[None] | None = None
+
+    @property
+    def stop_waits(self) -> bool:
+        """Whether something of the stop lane waits for the exchange under way to end."""
+        return bool(self._stops)
 
     def start(self) -> None:
         """Take ownership. Idempotent."""
@@ -45,6 +58,8 @@ class Port:
             raise WireClosed(self.url, "exchanging", "the port is not open")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         (self._stops if stop else self._jobs).append((exchange, done))
+        if stop:
+            self._hurry()
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         return await done
@@ -75,6 +90,8 @@ class Port:
                 continue
             try:
                 result = await exchange()
+            except GaveWayError:  # nothing was sent: it goes on after the stop as if it had not begun
+                self._jobs.appendleft((exchange, done))
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller
                 if not done.done():
                     done.set_exception(error)
@@ -102,12 +119,21 @@ class ExchangeError(Exception):
 
 
 class PortWire(ABC):
-    """A wire with a port of its own. Satisfies :class:`drivers.wires.Wire`."""
+    """A wire with a port of its own. Satisfies :class:`drivers.wires.Wire`.
+
+    ``health`` counts what happens on it, ``pace`` says when a lost connection may be tried again.
+    """
 
     def __init__(self, parts: WireUrl, flight: Flight) -> None:
         self._parts = parts
         self._flight = flight
-        self._port = Port(parts.url)
+        self._port = Port(parts.url, self._hurry)
+        self.health = LineHealth(parts.url, parts.path)
+        self.pace = Pace(parts)
+
+    def tell(self, event: LineEvent) -> None:
+        """Tell this one from now on what becomes of the line (:mod:`drivers.wires.health`)."""
+        self.health.tell = event
 
     @property
     def url(self) -> str:
@@ -128,6 +154,43 @@ class PortWire(ABC):
         """Let the exchange under way end, fail what waits with WireClosed, free the port. Idempotent."""
         await self._port.stop()
         await self._free()
+
+    async def _carried(self, exchange: Callable[[], Awaitable[T]], *, stop: bool) -> T:
+        """One exchange in its turn, counted."""
+        return await self._port.run(lambda: self._counted(exchange), stop=stop)
+
+    async def _counted(self, exchange: Callable[[], Awaitable[T]]) -> T:
+        try:
+            result = await exchange()
+        except (HeldBackError, GaveWayError):
+            raise
+        except WireError as error:
+            self.health.failed(error, asyncio.get_running_loop().time())
+            raise
+        except DeviceRefused:
+            self._answered()
+            raise
+        self._answered()
+        return result
+
+    def _answered(self) -> None:
+        self.health.answered()
+        self.pace.proven()
+
+    def _turn_to_connect(self, *, free: bool) -> None:
+        """Raises ExchangeError when it is too early to connect again."""
+        too_early = self.pace.begin(free=free)
+        if too_early is not None:
+            raise ExchangeError(HeldBackError, too_early)
+
+    def _give_way(self, device: str, doing: str, *, urgent: bool) -> None:
+        """Before anything is sent: raises GaveWayError where a stop waits and this is none."""
+        if not urgent and self._port.stop_waits:
+            raise GaveWayError(device, doing, "it was not sent, a stop goes first")
+
+    def _hurry(self) -> None:
+        """A stop waits for the exchange under way; a wire that can, shortens it."""
+        return
 
     @abstractmethod
     async def _open_first(self) -> None:

@@ -271,7 +271,9 @@ class VisaLines(PortWire):
         def ask(session: Session) -> str:
             return session.ask(line, real_elapsed_s() + timeout_s)
 
-        return await self._port.run(lambda: self._exchange(ask, device, doing, timeout_s, pause_s), stop=stop)
+        return await self._carried(
+            lambda: self._exchange(ask, device, doing, timeout_s, pause_s, urgent=stop), stop=stop
+        )
 
     async def send(
         self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
@@ -282,7 +284,7 @@ class VisaLines(PortWire):
         def tell(session: Session) -> None:
             session.tell(line, real_elapsed_s() + timeout_s)
 
-        await self._port.run(lambda: self._exchange(tell, device, doing, timeout_s, pause_s), stop=stop)
+        await self._carried(lambda: self._exchange(tell, device, doing, timeout_s, pause_s, urgent=stop), stop=stop)
 
     def recognise(self, question: str, answer: str, *, pause_s: float = 0.0) -> None:
         """After trouble, go on only when ``question`` is answered by exactly ``answer``."""
@@ -293,7 +295,7 @@ class VisaLines(PortWire):
         self._suspect = True
 
     async def _exchange(
-        self, job: Callable[[Session], T], device: str, doing: str, timeout_s: float, pause_s: float
+        self, job: Callable[[Session], T], device: str, doing: str, timeout_s: float, pause_s: float, *, urgent: bool
     ) -> T:
         loop = asyncio.get_running_loop()
         if self._quiet_until_s > loop.time():
@@ -306,11 +308,13 @@ class VisaLines(PortWire):
 
         try:
             if self._worker is None or self._suspect:
-                await self._resynchronise(timeout_s)
+                await self._resynchronise(timeout_s, free=urgent)
+                self._give_way(device, doing, urgent=urgent)
             try:
                 return await self._running().run(guarded, timeout_s)
             except _StrayError:
-                await self._resynchronise(timeout_s)
+                self.health.strayed(1)
+                await self._resynchronise(timeout_s, free=urgent)
                 return await self._running().run(guarded, timeout_s)
         except (ExchangeError, _StrayError) as failed:
             self._suspect = True
@@ -322,11 +326,16 @@ class VisaLines(PortWire):
             if pause_s:
                 self._quiet_until_s = loop.time() + pause_s
 
-    async def _resynchronise(self, timeout_s: float) -> None:
+    async def _resynchronise(self, timeout_s: float, *, free: bool) -> None:
         """A new session whose next line is the answer to the next question. Raises ExchangeError."""
         await self._free()
+        self._turn_to_connect(free=free)
         self._worker = Worker(self._parts, self._flight)
-        await self._worker.open()
+        try:
+            await self._worker.open()
+        except ExchangeError:
+            self.pace.failed()
+            raise
         if self._known is not None:
             question, answer, pause_s = self._known
 
@@ -345,7 +354,7 @@ class VisaLines(PortWire):
 
     async def _open_first(self) -> None:
         if self._worker is None:
-            await self._resynchronise(self._timeout_s)
+            await self._resynchronise(self._timeout_s, free=True)
 
     async def _free(self) -> None:
         worker, self._worker = self._worker, None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulators.faults import Faults
 from simulators.models import Reply, SimulatorModel, Timers
@@ -61,11 +61,19 @@ def _text(value: float, quantity: Quantity) -> str:
 
 
 class Psb10000:
-    """One instrument on one channel of the plant. ``stuck`` freezes what it measures."""
+    """One instrument on one channel of the plant.
+
+    Faults: ``stuck`` freezes what it measures; ``extra_v`` and ``extra_gain`` are added to and multiplied into what is
+    in force against what was set; ``sense_gain`` is what it shows for a volt, and regulates by; ``deaf`` acknowledges
+    settings and keeps the old ones; ``welded`` keeps the output on; ``local`` means that a person at the panel has it;
+    without ``protected`` OVP and OCP do not act.
+    """
 
     def __init__(self, spec: DeviceSpec, plant: Plant, seed: int, timers: Timers) -> None:
         self.faults = Faults()
-        self.stuck = False
+        self.stuck = self.deaf = self.welded = self.local = False
+        self.protected = True
+        self.extra_v, self.extra_gain, self.sense_gain = 0.0, 1.0, 1.0
         self.errors = ErrorQueue()
         self._plant = plant
         self._terminal = plant.terminal(spec.channel) if spec.channel is not None else None
@@ -133,7 +141,7 @@ class Psb10000:
         if not self.stuck:
             terminal = self._terminal
             voltage_v, current_a = (0.0, 0.0) if terminal is None else (terminal.voltage_v, terminal.current_a)
-            voltage_v = round(self._voltage_noise(voltage_v), 2)
+            voltage_v = round(self._voltage_noise(voltage_v * self.sense_gain), 2)
             current_a = round(self._current_noise(current_a * self._gain), 2)
             self._measured = (max(voltage_v, 0.0) + 0.0, current_a + 0.0)
         return self._measured
@@ -141,12 +149,14 @@ class Psb10000:
     def _regulate(self) -> None:
         if self._terminal is None:
             return
+        if self.welded and not self._on:
+            return
         # The instrument regulates what its own current measurement says.
         self._terminal.regulate(
             on=self._on,
-            voltage_v=self._set_v,
-            source_a=self._source_a / self._gain,
-            sink_a=self._sink_a / self._gain,
+            voltage_v=(self._set_v + self.extra_v) / self.sense_gain,
+            source_a=self._source_a * self.extra_gain / self._gain,
+            sink_a=self._sink_a * self.extra_gain / self._gain,
             source_w=self._source_w / self._gain,
             sink_w=self._sink_w / self._gain,
         )
@@ -154,9 +164,9 @@ class Psb10000:
     def _protect(self) -> None:
         """OVP and OCP: always active, they switch the terminal off."""
         terminal = self._terminal
-        if terminal is None:
+        if terminal is None or not self.protected:
             return
-        if terminal.voltage_v > self._ovp_v:
+        if terminal.voltage_v * self.sense_gain > self._ovp_v:
             self.alarms |= OVER_VOLTAGE
         current_a = terminal.current_a * self._gain
         if current_a > self._ocp_a or -current_a > self._sink_ocp_a:
@@ -173,6 +183,46 @@ class Psb10000:
         self._watchdog.disarm()
         if self._off_after_remote:
             self._switch(on=False)
+
+    def go_wrong(self, **how: Any) -> None:
+        """Set any of the faults above; what is in force follows at once."""
+        self._plant.advance(self._timers.time())
+        for name, value in how.items():
+            setattr(self, name, value)
+        self._regulate()
+
+    def restart(self) -> None:
+        """Power came back: everything is as it was delivered."""
+        self._plant.advance(self._timers.time())
+        self.remote = self._monitoring = self._off_after_remote = False
+        self._watchdog.disarm()
+        self._watchdog.timeout_s = 5.0
+        self.alarms = 0
+        self.errors.clear()
+        self._restore_defaults()
+
+    def take_over(self) -> None:
+        """A person at the panel: remote control ends and cannot be had until ``local`` is False again."""
+        self._plant.advance(self._timers.time())
+        self.local = True
+        self._leave_remote()
+
+    def trip(self) -> None:
+        """The instrument's own protection acts."""
+        self._plant.advance(self._timers.time())
+        self.alarms |= OVER_CURRENT
+        self._switch(on=False)
+
+    def leave_on(self, current_a: float) -> None:
+        """As somebody left it: charging with this current."""
+        self._plant.advance(self._timers.time())
+        self._set_v, self._source_a = self._nominal_v * 0.07, current_a
+        self._switch(on=True)
+
+    def rename(self, serial: str) -> None:
+        """Another unit answers from now on."""
+        maker, model, _, *rest = self._identity.split(",")
+        self._identity = ",".join((maker, model, serial, *rest))
 
     def _host_is_silent(self) -> None:
         self._plant.advance(self._timers.time())
@@ -206,6 +256,8 @@ class Psb10000:
         value = number(text, quantity[0])
         if not 0.0 <= value <= most + 1e-9:
             raise ScpiError(DATA_OUT_OF_RANGE)
+        if self.deaf:
+            return
         setattr(self, name, round(value, quantity[1]) + 0.0)
         self._regulate()
         if self._on:
@@ -219,6 +271,8 @@ class Psb10000:
 
     def _lock(self, text: str) -> None:
         if switch(text):
+            if self.local:
+                raise ScpiError(INVALID_WHILE_IN_LOCAL)
             self.remote = True
         else:
             self._leave_remote()
@@ -227,6 +281,8 @@ class Psb10000:
     def _output(self, text: str) -> None:
         on = switch(text)
         self._need_remote()
+        if self.deaf:
+            return
         if on:
             self.alarms = 0
         self._switch(on=on)

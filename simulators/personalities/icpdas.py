@@ -103,6 +103,13 @@ class Module:
             pdu = bytes((function | 0x80, error.code))
         return ((LATENCY_S, pdu),)
 
+    def restart(self) -> None:
+        """Power came back: the watchdog is off and forgotten, the first read of the reset status says so."""
+        self.watchdog.disarm()
+        self._timeout.value = 0
+        self.timed_out = False
+        self._first_read = True
+
     # The map that every module has
 
     def _common(self, spec: DeviceSpec) -> None:

@@ -38,8 +38,8 @@ class Range:
 class AnalogInputs:
     """Inputs ``ai0`` to ``ai7`` of one type code each (40487), with channels that can be disabled (40490).
 
-    ``wired`` says what each wired point shows; any other shows ``unwired``. ``force`` goes before both. A disabled
-    channel reads 0 (ASSUMED). ``type_code`` starts at the first of ``ranges``.
+    ``wired`` says what each wired point shows; any other shows ``unwired``. ``force`` goes before both, ``distort``
+    after. A disabled channel reads 0 (ASSUMED). ``type_code`` starts at the first of ``ranges``.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class AnalogInputs:
         for point, shown in wired.items():
             self._wired[number_of(point, "ai", INPUTS)] = shown
         self._forced: dict[int, float] = {}
+        self._distorted: dict[int, Callable[[float], float]] = {}
         self._enabled = Cell((1 << INPUTS) - 1, most=(1 << INPUTS) - 1)
         self.type_code = Cell(next(iter(ranges)))
         for channel in range(INPUTS):
@@ -64,9 +65,14 @@ class AnalogInputs:
         """The input shows this value whatever is wired to it."""
         self._forced[number_of(point, "ai", INPUTS)] = value
 
+    def distort(self, point: str, by: Callable[[float], float]) -> None:
+        """The input shows this function of what is wired to it."""
+        self._distorted[number_of(point, "ai", INPUTS)] = by
+
     def mend(self, point: str) -> None:
         """The input shows what is wired to it again."""
         self._forced.pop(number_of(point, "ai", INPUTS), None)
+        self._distorted.pop(number_of(point, "ai", INPUTS), None)
 
     def _choose(self, code: int) -> None:
         if code not in self._ranges:
@@ -82,4 +88,7 @@ class AnalogInputs:
         if self._forced and (forced := self._forced.get(channel)) is not None:
             return forced
         wired = self._wired[channel]
-        return self._unwired if wired is None else wired()
+        value = self._unwired if wired is None else wired()
+        if self._distorted and (distorted := self._distorted.get(channel)) is not None:
+            return distorted(value)
+        return value

@@ -67,6 +67,13 @@ class M7002:
         """The input shows what is wired to it again."""
         self._forced.pop(point, None)
 
+    def restart(self) -> None:
+        """Power came back: outputs take their power-on values."""
+        self._plant.advance(self.module.timers.time())
+        self.module.restart()
+        for at in range(OUTPUTS):
+            self._drive(at, self.module.reads[193 + at]())
+
     def _read(self, at: int) -> int:
         if self._forced and (forced := self._forced.get(f"di{at}")) is not None:
             return forced

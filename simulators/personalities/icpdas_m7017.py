@@ -41,6 +41,7 @@ class M7017:
         }
         inputs = AnalogInputs(self.module, wired, RANGES, unwired=0.0)
         self.type_code, self.force, self.mend = inputs.type_code, inputs.force, inputs.mend
+        self.distort = inputs.distort
         self.faults = self.module.faults
         self.close = self.module.close
 

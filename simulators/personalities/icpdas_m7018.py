@@ -48,6 +48,7 @@ class M7018:
         }
         inputs = AnalogInputs(self.module, wired, RANGES, unwired=inf)
         self.type_code, self.force, self.mend = inputs.type_code, inputs.force, inputs.mend
+        self.distort = inputs.distort
         self.faults = self.module.faults
         self.close = self.module.close
 

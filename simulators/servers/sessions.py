@@ -19,14 +19,22 @@ Write = Callable[[bytes], None]
 
 
 class Attached:
-    """A device on a wire. A device that is ``cut`` hears nothing and says nothing."""
+    """A device on a wire. A device that is ``cut`` hears nothing and says nothing; ``on_request`` is told of each
+    request before the device is."""
 
-    __slots__ = ("byte_s", "cut", "personality")
+    __slots__ = ("byte_s", "cut", "on_request", "personality")
 
     def __init__(self, personality: Personality, byte_s: float = 0.0) -> None:
         self.personality = personality
         self.byte_s = byte_s  # how long one byte takes on this line
         self.cut = False
+        self.on_request: Callable[[], None] | None = None
+
+    def takes(self) -> bool:
+        """Whether the request that is here now reaches the device."""
+        if self.on_request is not None:
+            self.on_request()
+        return self.personality.faults.hears()
 
 
 class Session(Protocol):
@@ -83,6 +91,8 @@ class LineSession(_Answers):
         self._rest = rest if len(rest) <= LONGEST_LINE else b""
         now_s = self._loop.time()
         for line in lines:
+            if not device.takes():
+                continue
             reply = device.personality.answer(line.rstrip(b"\r"), now_s)
             if reply:
                 wire_s = device.byte_s * (len(line) + 1)
@@ -120,11 +130,11 @@ class RtuSession(_Answers):
             unit, pdu = request
             if unit == 0:
                 for device in self._units.values():
-                    if not device.cut:
+                    if not device.cut and device.takes():
                         device.personality.answer(pdu, now_s)
                 continue
             found = self._units.get(unit)
-            if found is None or found.cut:
+            if found is None or found.cut or not found.takes():
                 continue
             answer = _spoken(found.personality.answer(pdu, now_s), found, len(pdu), 3)
             if answer is not None:
@@ -146,7 +156,7 @@ class ModbusTcpSession(_Answers):
             while (request := take_tcp(self._buffer)) is not None:
                 transaction, unit, pdu = request
                 device = self._units.get(unit)
-                if device is None or device.cut:
+                if device is None or device.cut or not device.takes():
                     continue
                 answer = _spoken(device.personality.answer(pdu, now_s), device, len(pdu), 7)
                 if answer is not None:

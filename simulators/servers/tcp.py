@@ -38,6 +38,10 @@ class _Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         self.lost.set_result(None)
 
+    def shout(self, data: bytes) -> None:
+        """Send what nobody asked for."""
+        self._write(data)
+
     def drop(self) -> None:
         """Break the connection at once."""
         self._end()
@@ -84,8 +88,17 @@ class TcpServer:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        self.reset()
+
+    def reset(self) -> None:
+        """Break every connection; who asks is let in again."""
         for connection in tuple(self.connections):
             connection.drop()
+
+    def shout(self, data: bytes) -> None:
+        """Send to everyone what nobody asked for."""
+        for connection in tuple(self.connections):
+            connection.shout(data)
 
     async def close(self) -> None:
         """As cut, and wait until every socket is closed. Idempotent."""

@@ -14,6 +14,7 @@ from bench import bundle
 from bench.log import RunLog
 from bench.recorder import LogRuleSI, RecordedChannels, Recorder
 from bench.results import CriterionRow, EndedByRow, Limit, RunResult, Value, VerdictWord
+from bench.seal_key import SealKey
 from drivers.reading import Quality, Reading
 from tests.bench.synthetic_run import BENCH, CELL, START_UTC_S, Time
 
@@ -232,16 +233,21 @@ def _row(identity: str, kind: Any, value: float | None, limit: Limit) -> Criteri
 
 
 def sealed_nail(
-    folder: Path, *, judged: dict[str, bool] | None = None, flame: bool = False, at_least: bool = False
+    folder: Path,
+    *,
+    judged: dict[str, bool] | None = None,
+    flame: bool = False,
+    at_least: bool = False,
+    key: SealKey | None = None,
 ) -> Path:
-    """A whole closed bundle."""
+    """A whole closed bundle, signed if there is a key."""
     said = judged or {}
     log = record_nail(folder, judged=said, flame=flame, at_least=at_least)
     values: dict[str, float | None] = {"run.peak_temperature": PEAK_C, "detector.flame": 1.0 if flame else 0.0}
     for name, yes in said.items():
         values[f"judgement.{name}"] = None if name == "fire" and flame and not yes else float(yes)
     bundle.put(folder, bundle.VALUES, values)
-    bundle.seal(log, nail_result(said, flame=flame, at_least=at_least))
+    bundle.seal(log, nail_result(said, flame=flame, at_least=at_least), key=key)
     return folder
 
 

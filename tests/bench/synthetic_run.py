@@ -15,6 +15,7 @@ from bench import bundle
 from bench.log import RunLog
 from bench.recorder import LogRuleSI, RecordedChannels, Recorder
 from bench.results import CriterionRow, EndedByRow, Limit, RunResult, Value
+from bench.seal_key import SealKey
 from drivers.clock import Clock
 from drivers.reading import Quality, Reading
 
@@ -198,8 +199,8 @@ def result(**changes: Any) -> RunResult:
     return whole.model_copy(update=changes)
 
 
-def sealed_run(folder: Path, **choices: Any) -> Path:
-    """A whole closed bundle."""
+def sealed_run(folder: Path, *, key: SealKey | None = None, **choices: Any) -> Path:
+    """A whole closed bundle, signed if there is a key."""
     log = record_run(folder, **choices)
-    bundle.seal(log, result())
+    bundle.seal(log, result(), key=key)
     return folder

@@ -169,3 +169,31 @@ def test_a_start_wants_twice_the_room_that_the_run_may_take(tmp_path: Path) -> N
     check_space(tmp_path / "not" / "there", 1)
     with pytest.raises(RecordError):
         check_space(tmp_path, free_bytes(tmp_path) + (1 << 40))
+
+
+@pytest.mark.fault("F78")
+def test_a_bench_file_is_held_whichever_data_folder_a_run_has(tmp_path: Path) -> None:
+    bench = tmp_path / "bench.toml"
+    bench.write_text("")
+    with DataFolder(tmp_path / "one").lock(KEYS, bench=bench):
+        with pytest.raises(BenchHeld, match="held by another run"):
+            DataFolder(tmp_path / "two").lock(KEYS, bench=bench)
+        assert not (tmp_path / "two" / "locks").exists(), "the bench comes first, then its wires"
+    with DataFolder(tmp_path / "two").lock(KEYS, bench=bench):
+        pass
+    assert bench.read_text() == ""
+
+
+@pytest.mark.fault("F78")
+def test_a_bench_file_is_let_go_when_one_of_its_wires_is_taken(tmp_path: Path) -> None:
+    bench = tmp_path / "bench.toml"
+    bench.write_text("")
+    with DataFolder(tmp_path).lock(KEYS), pytest.raises(BenchHeld, match="the wire"):
+        DataFolder(tmp_path).lock(KEYS, bench=bench)
+    with DataFolder(tmp_path / "two").lock(KEYS, bench=bench):
+        pass
+
+
+def test_a_bench_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="cannot be locked"):
+        DataFolder(tmp_path).lock(KEYS, bench=tmp_path / "none.toml")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from bench.cause import EndKind
+from bench.disk import RealDisk
 from bench.observing import Message, Progress, StepEnded, StepStarted
 from drivers import PreflightRefused, Quality, RecordError, WireClosed
 from sequences import Verdict
@@ -227,15 +230,14 @@ def test_a_command_that_fails_names_its_device(tmp_path: Path) -> None:
     assert is_safe(ran.world)
 
 
-def test_a_full_disk_ends_the_run_safely(tmp_path: Path) -> None:
+def _full(_disk: RealDisk, _handle: int, _data: memoryview) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_ends_the_run_safely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def meanwhile(scene: Scene) -> None:
         await energised(scene)
-
-        def full(fd: int, data: bytes, what: str) -> None:
-            scene.log.failed = RecordError("no space left on device", "events.jsonl", "free some space")
-            raise scene.log.failed
-
-        scene.log._write = full  # type: ignore[method-assign]  # the test's own full disk
+        monkeypatch.setattr(RealDisk, "write", _full)
 
     ran = run_small(tmp_path, meanwhile=meanwhile)
     assert ran.outcome.ended_by.kind is EndKind.HOST

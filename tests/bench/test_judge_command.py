@@ -13,14 +13,26 @@ from bench import run_sample
 from bench.cli import main
 from bench.results import AttachmentResult, JudgementResult
 from bench.samples import Sample, SampleState, SampleStore
+from bench.seal_key import SealKey
 from tests.bench.synthetic_nail import sealed_nail
 
 WHO = ("--by", "Wang Fang", "--note", "video 3")
 
 
 @pytest.fixture(scope="module")
-def unjudged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sealed_nail(tmp_path_factory.mktemp("runs") / "run")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_data_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLBENCH_DATA", str(data))
+    (data / "keys" / "seals.jsonl").unlink(missing_ok=True)  # every test amends a copy of its own
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    return sealed_nail(tmp_path_factory.mktemp("runs") / "run", key=SealKey.at(data / "keys"))
 
 
 @pytest.fixture
@@ -48,7 +60,7 @@ def test_the_exit_code_is_that_of_the_new_verdict(run: Path, capsys: pytest.Capt
     assert typed("judge", run, "no-explosion", "yes", *WHO) == 1
     assert "in place of the answer in amendments/0002.json; both stay" in capsys.readouterr().out
     assert typed("verify", run) == 0
-    assert capsys.readouterr().out.strip().endswith("intact, 3 amendments")
+    assert ": intact; 3 amendments; " in capsys.readouterr().out
 
 
 def test_stdout_ends_with_one_object(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,3 +119,100 @@ def test_what_a_subscriber_raises_ends_the_poller() -> None:
             await bench.poller.run()
 
     in_virtual_time(scene())
+
+
+class Telling(SmallCycler):
+    """A device that tells how it differs, in the words of ``says`` one look after the other, then nothing."""
+
+    def __init__(self, says: list[tuple[str, ...]]) -> None:
+        super().__init__("psb", World())
+        self.says = says
+        self.looked_s: list[float] = []
+
+    async def deviations(self) -> tuple[str, ...]:
+        self.looked_s.append(asyncio.get_running_loop().time())
+        await self.reach("")
+        return self.says.pop(0) if self.says else ()
+
+
+class Deviating:
+    """A poller of one such device at P = 1 s, energised unless told otherwise, and what it passes on."""
+
+    def __init__(self, *says: tuple[str, ...], energised: bool = True) -> None:
+        self.device = Telling(list(says))
+        self.energy = Energy()
+        self.told: list[tuple[float, str]] = []
+        if energised:
+            self.energy.begin("output")
+        self.poller = Poller(
+            self.device,
+            index=0,
+            poll=Poll(1.0, 2.0),
+            energy=self.energy,
+            stream=Stream(),
+            event=Events().event,
+            deviates=lambda _, text: self.told.append((asyncio.get_running_loop().time(), text)),
+        )
+
+    def for_s(self, time_s: float) -> None:
+        async def scene() -> None:
+            task = asyncio.create_task(self.poller.run())
+            await asyncio.sleep(time_s)
+            await cancel(task)
+
+        in_virtual_time(scene())
+
+
+@pytest.mark.fault("F23", "F30", "F38", "F39", "F41")
+def test_what_is_told_at_two_looks_is_passed_on_by_the_poll_that_follows() -> None:
+    bench = Deviating((), ("VOLT? reads 4.30 V",), ("VOLT? reads 4.31 V",))
+    bench.for_s(20.0)
+    assert bench.device.looked_s[:3] == pytest.approx([0.001, 5.001, 6.001], abs=2e-3)
+    assert [text for _, text in bench.told] == ["VOLT? reads 4.31 V"]
+    assert bench.told[0][0] == pytest.approx(6.002, abs=2e-3)
+
+
+def test_a_device_is_looked_at_every_five_seconds_and_a_first_deviation_six_more_times() -> None:
+    bench = Deviating(("remote control is lost",))
+    bench.for_s(14.0)
+    assert bench.told == []
+    assert bench.device.looked_s == pytest.approx([0, 1, 2, 3, 4, 5, 6, 11], abs=5e-3)
+
+
+def test_two_different_deviations_are_not_one_that_stays() -> None:
+    bench = Deviating(("output off",), ("remote control is lost",), (), (), (), (), (), ("output off",))
+    bench.for_s(30.0)
+    assert bench.told == []
+
+
+def test_at_rest_and_after_a_stop_nobody_looks() -> None:
+    bench = Deviating(("output off",), ("output off",), energised=False)
+    bench.for_s(30.0)
+    assert bench.device.looked_s == []
+    bench = Deviating(("output off",), ("output off",))
+    bench.energy.forbid()
+    bench.for_s(30.0)
+    assert (bench.device.looked_s, bench.told) == ([], [])
+
+
+def test_a_stop_while_the_device_is_asked_makes_its_answer_void() -> None:
+    bench = Deviating(("output off",), ("output off",))
+
+    async def and_stopped() -> tuple[str, ...]:
+        bench.energy.forbid()
+        return ("output off",)
+
+    bench.device.deviations = and_stopped  # type: ignore[method-assign]  # the test's own interruption
+    bench.for_s(5.0)
+    assert bench.told == []
+
+
+def test_a_look_that_fails_is_left_to_the_readings() -> None:
+    bench = Deviating()
+
+    async def mute() -> tuple[str, ...]:
+        raise WireTimeout("psb", "looking", "no reply within 0.5 s")
+
+    bench.device.deviations = mute  # type: ignore[method-assign]  # the test's own silence
+    bench.for_s(12.0)
+    assert (bench.told, bench.poller.lost, bench.device.reads) == ([], None, 12)

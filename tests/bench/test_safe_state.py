@@ -140,6 +140,49 @@ def test_a_cycler_that_is_gone_is_isolated_by_the_contactor() -> None:
     assert bench.events.of("safe_state")["confirmed"] is False
 
 
+def test_the_contactor_waits_for_a_hung_cycler_no_longer_than_a_stop_may_take() -> None:
+    bench = Bench()
+    bench.cycler.hang = True
+    result = bench.make()
+    opened_s = bench.world.times_s[bench.world.acts.index("io1 safe")]
+    assert opened_s == pytest.approx(0.15 + 0.001)  # its start, and its one exchange of a millisecond
+    assert result.isolated
+    assert bench.events.of("safe_state_escalated") == {"device": "io1", "not_confirmed": ["psb"]}
+
+
+def test_cyclers_are_made_safe_beside_each_other_and_the_contactor_after_the_slower_one() -> None:
+    world, events = World(), Events()
+    quick, slow = SmallCycler("psb", world), SmallCycler("psb2", world)
+    reach = slow.reach
+
+    async def late(act: str) -> None:
+        await asyncio.sleep(0.1)
+        await reach(act)
+
+    slow.reach = late  # type: ignore[method-assign]  # the test's own slow device
+    switches = SmallSwitches("io1", world)
+    safe = SafeState((switches, slow, quick), feedbacks=(FEEDBACK,), energy=Energy(), event=events.event)
+
+    async def scene() -> SafeResult:
+        return await safe.begin("a test")
+
+    assert in_virtual_time(scene()).confirmed
+    at_s = dict(zip(world.acts, world.times_s, strict=True))
+    assert at_s["psb safe"] == pytest.approx(0.001)
+    assert at_s["psb2 safe"] == pytest.approx(0.101)
+    assert at_s["io1 safe"] == pytest.approx(0.102)
+    assert "safe_state_escalated" not in events.kinds
+
+
+def test_a_bench_without_anything_to_switch_is_safe_at_once() -> None:
+    async def scene() -> SafeResult:
+        return await SafeState((), feedbacks=(), energy=Energy(), event=Events().event).begin("a test")
+
+    result = in_virtual_time(scene())
+    assert result.confirmed
+    assert not result.isolated
+
+
 def test_a_contactor_that_stays_closed_is_reported_loudly() -> None:
     bench = Bench()
     bench.world.contactor_stuck = True

@@ -50,7 +50,6 @@ def test_an_untouched_copy_in_another_place_is_intact(copy: Path) -> None:
     assert found.status is VerifyStatus.INTACT
     assert found.problems == ()
     assert found.durable is False
-    assert verify_result(found).exit_code == 0
 
 
 def test_sha256sum_itself_accepts_the_bundle(copy: Path) -> None:

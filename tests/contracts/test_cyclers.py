@@ -99,6 +99,7 @@ async def test_arm_leaves_the_output_off_and_takes_it_off(stand: Stand) -> None:
     assert stand.at_rest()
 
 
+@pytest.mark.fault("H3")
 @on_every(CYCLER)
 async def test_the_device_itself_ends_what_passes_its_armed_current(stand: Stand) -> None:
     """In both directions, each with a threshold of its own."""
@@ -113,6 +114,7 @@ async def test_the_device_itself_ends_what_passes_its_armed_current(stand: Stand
     assert stand.plant.totals("1").discharged_ah == pytest.approx(0.0, abs=1e-3)
 
 
+@pytest.mark.fault("H1")
 @on_every(CYCLER)
 async def test_the_device_itself_ends_what_passes_its_armed_voltage(stand: Stand) -> None:
     limit_v = round(stand.terminal.cell_voltage_v + 0.05, 2)
@@ -196,6 +198,7 @@ async def test_from_charge_to_discharge_nothing_else_is_passed_through(stand: St
     terminal.regulate = regulate
 
 
+@pytest.mark.fault("H4")
 @on_every(CYCLER)
 async def test_a_host_that_falls_silent_loses_the_current(stand: Stand) -> None:
     """Polled, the output stays on for as long as it likes; not polled, the device ends it by itself."""
@@ -213,6 +216,7 @@ async def test_a_host_that_falls_silent_loses_the_current(stand: Stand) -> None:
     assert stand.plant.totals("1").discharged_ah == moved_ah
 
 
+@pytest.mark.fault("H4")
 @on_every(CYCLER)
 async def test_a_cut_wire_loses_the_current_too(stand: Stand) -> None:
     await stand.energise()
@@ -243,6 +247,7 @@ async def test_make_safe_does_not_take_remote_control_for_nothing(stand: Stand) 
     assert not stand.twin.remote
 
 
+@pytest.mark.fault("F15")
 @on_every(CYCLER)
 async def test_output_on_whose_reply_is_lost_is_not_sent_again(stand: Stand) -> None:
     """The command was carried out, its confirmation lost: the caller is told, and reading decides what is true."""
@@ -264,6 +269,7 @@ async def test_output_on_whose_reply_is_lost_is_not_sent_again(stand: Stand) -> 
     assert stand.at_rest()
 
 
+@pytest.mark.fault("F15")
 @on_every(CYCLER)
 async def test_output_on_that_is_lost_itself_is_not_sent_again(stand: Stand) -> None:
     await ready(stand)
@@ -280,6 +286,7 @@ async def test_output_on_that_is_lost_itself_is_not_sent_again(stand: Stand) -> 
     assert stand.at_rest()
 
 
+@pytest.mark.fault("F15")
 @on_every(CYCLER)
 async def test_output_on_is_sent_once_whichever_of_the_replies_is_lost(stand: Stand) -> None:
     """One after the other, each reply of the exchange is the one that is lost."""

@@ -139,6 +139,7 @@ CLOSE = {"voltage_v": 0.005, "current_a": 0.1, "temperature_c": 0.05, "setpoint_
 CLOSE |= {"position_mm": 0.1, "speed_mm_s": 0.1, "force_n": 25.0, "state": 0.0}
 
 
+@pytest.mark.fault("F3", "F4", "F7", "F8", "F9", "F10", "F11", "F12", "T1", "T5", "T8", "T23", "H14")
 @pytest.mark.scenario
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_no_reply_but_its_own_becomes_a_value(case: Case) -> None:

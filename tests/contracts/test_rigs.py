@@ -205,6 +205,7 @@ def test_a_host_that_asks_nothing_for_long_lets_the_heartbeat_die() -> None:
     enclosed(check)
 
 
+@pytest.mark.fault("H11")
 def test_stop_in_contact_leaves_the_nail_where_it_is() -> None:
     async def check(stand: Enclosure) -> None:
         await stand.in_contact()
@@ -239,6 +240,7 @@ def test_make_safe_disarms_and_leaves_a_stroke_in_contact_alone() -> None:
     enclosed(check)
 
 
+@pytest.mark.fault("H10")
 def test_start_names_the_open_interlock() -> None:
     async def check(stand: Enclosure) -> None:
         await stand.rig.connect()
@@ -259,6 +261,7 @@ def test_a_parameter_beyond_the_rig_is_named() -> None:
     enclosed(check)
 
 
+@pytest.mark.fault("F39")
 def test_a_rig_on_its_local_panel_is_not_armed() -> None:
     async def check(stand: Enclosure) -> None:
         await stand.rig.connect()
@@ -270,6 +273,7 @@ def test_a_rig_on_its_local_panel_is_not_armed() -> None:
     enclosed(check)
 
 
+@pytest.mark.fault("F15")
 def test_a_lost_reply_to_start_starts_once() -> None:
     """The reply is dropped; the driver finds its number acknowledged and sends no second command."""
 
@@ -312,6 +316,7 @@ def test_a_buffer_read_late_is_dated_by_the_contact() -> None:
     enclosed(check)
 
 
+@pytest.mark.fault("F31")
 def test_an_open_thermocouple_reads_as_open() -> None:
     async def check(stand: Enclosure) -> None:
         stand.plc.plant.signal = lambda _: math.nan

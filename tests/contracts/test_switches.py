@@ -39,6 +39,7 @@ async def test_inputs_are_the_contacts_of_the_place(stand: Stand) -> None:
             assert (await shown(stand))[point] == value
 
 
+@pytest.mark.fault("F23")
 @on_every(SWITCHES)
 async def test_a_contactor_that_does_not_obey_is_told_by_its_feedback(stand: Stand) -> None:
     await stand.energise()
@@ -49,6 +50,7 @@ async def test_a_contactor_that_does_not_obey_is_told_by_its_feedback(stand: Sta
     assert (await shown(stand))["di0"] == 0.0
 
 
+@pytest.mark.fault("H4")
 @on_every(SWITCHES)
 async def test_a_host_that_falls_silent_loses_the_contactor(stand: Stand) -> None:
     """Under current, so that it is energy that ends. Polls keep it closed for as long as they come."""
@@ -66,6 +68,7 @@ async def test_a_host_that_falls_silent_loses_the_contactor(stand: Stand) -> Non
     assert stand.current_a == 0.0
 
 
+@pytest.mark.fault("H4")
 @on_every(SWITCHES)
 async def test_a_cut_wire_loses_the_contactor_too(stand: Stand) -> None:
     await stand.energise()
@@ -111,6 +114,7 @@ async def test_points_that_are_no_outputs_are_refused(stand: Stand) -> None:
     assert stand.written() == []
 
 
+@pytest.mark.fault("F15")
 @on_every(SWITCHES)
 async def test_closing_whose_reply_is_lost_is_not_sent_again(stand: Stand) -> None:
     await stand.device.connect()
@@ -128,6 +132,7 @@ async def test_closing_whose_reply_is_lost_is_not_sent_again(stand: Stand) -> No
     assert not stand.terminal.closed
 
 
+@pytest.mark.fault("F15")
 @on_every(SWITCHES)
 async def test_closing_that_is_lost_itself_is_not_sent_again(stand: Stand) -> None:
     await stand.device.connect()

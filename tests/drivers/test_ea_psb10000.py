@@ -134,12 +134,14 @@ async def test_connect_refuses_another_model() -> None:
             await driver.connect()
 
 
+@pytest.mark.fault("F40")
 async def test_connect_refuses_another_serial_number() -> None:
     async with bench(Unit(), serial="2816340002") as (driver, _):
         with pytest.raises(WrongDevice, match="2816340002"):
             await driver.connect()
 
 
+@pytest.mark.fault("F40", "F29")
 @pytest.mark.parametrize("key", ["voltage_v", "current_a", "power_w"])
 async def test_connect_refuses_another_rating(key: str) -> None:
     async with bench(Unit(), rating=RATING | {key: RATING[key] * 1.1}) as (driver, _):
@@ -208,6 +210,7 @@ async def test_any_reply_is_three_numbers_or_refused(text: str) -> None:
     assert "A" in text
 
 
+@pytest.mark.fault("F27")
 async def test_beyond_what_the_unit_can_measure_is_no_value() -> None:
     async with bench(lambda line: b"3.45 V, 999.99 A, 69 W\n") as (driver, _):
         voltage, current = await driver.read()
@@ -216,6 +219,7 @@ async def test_beyond_what_the_unit_can_measure_is_no_value() -> None:
         assert current.quality is Quality.IMPLAUSIBLE
 
 
+@pytest.mark.fault("F42")
 async def test_found_energised() -> None:
     unit = Unit()
     async with bench(unit) as (driver, peer):
@@ -272,6 +276,7 @@ async def test_old_errors_are_not_blamed_on_the_first_setting() -> None:
         await driver.arm(LIMITS)
 
 
+@pytest.mark.fault("F39")
 async def test_a_unit_in_local_is_not_fought_for() -> None:
     unit = Unit()
     unit.local = True
@@ -289,6 +294,7 @@ async def test_remote_control_that_another_interface_holds() -> None:
             await driver.arm(LIMITS)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize("name", ["VOLT:PROT", "CURR:PROT", "SINK:CURR:PROT"])
 async def test_a_limit_that_does_not_read_back_is_no_limit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
@@ -299,6 +305,7 @@ async def test_a_limit_that_does_not_read_back_is_no_limit(name: str, monkeypatc
             await driver.arm(LIMITS)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize("name", ["SYST:COMM:MON:TIM", "SYST:COMM:MON:ACT", "POW:STAG:AFT:REM", "SYST:CONF:MODE"])
 async def test_a_watchdog_or_mode_that_does_not_read_back_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
@@ -362,6 +369,7 @@ async def test_a_recorded_refusal_is_told_with_its_code(error: bytes) -> None:
         assert error.decode().split(",")[0] in str(refused.value)
 
 
+@pytest.mark.fault("F39")
 async def test_remote_control_lost_is_a_refusal_of_the_next_setting() -> None:
     unit = Unit()
     async with bench(unit) as (driver, _):
@@ -382,6 +390,7 @@ async def test_no_set_value_is_sent_that_is_not_one(bad: float) -> None:
         assert peer.heard == []
 
 
+@pytest.mark.fault("F15", "F23")
 async def test_an_output_that_does_not_come_on_is_switched_once_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.ea_scpi.SETTLE_S", 0.05)
     unit = Unit()
@@ -426,6 +435,7 @@ async def test_make_safe_takes_lost_remote_control_back_when_the_output_is_on() 
     assert unit.values["OUTP"] == "OFF"
 
 
+@pytest.mark.fault("F24")
 async def test_make_safe_that_is_not_confirmed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.ea_psb10000.SETTLE_S", 0.05)
     unit = Unit()
@@ -437,6 +447,7 @@ async def test_make_safe_that_is_not_confirmed_says_so(monkeypatch: pytest.Monke
         assert peer.heard.count("OUTP OFF") == 4  # one of arm, three of make_safe
 
 
+@pytest.mark.fault("F24")
 async def test_make_safe_survives_a_reply_that_never_came() -> None:
     unit = Unit()
     silent = 1

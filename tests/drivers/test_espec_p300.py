@@ -111,6 +111,7 @@ async def test_connect_refuses_what_is_no_such_controller() -> None:
             await driver.connect()
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("rating", [{"high_c": 150.0, "low_c": -45.0}, {"high_c": 155.0, "low_c": -40.0}])
 async def test_connect_refuses_another_rating(rating: dict[str, float]) -> None:
@@ -222,6 +223,7 @@ async def test_the_echo_of_another_setting_is_no_acknowledgement() -> None:
             await driver.run_at(25.0)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize(("word", "match"), [("TEMP", "setpoint reads 25"), ("MODE", "mode reads STANDBY")])
 @pytest.mark.usefixtures("quick")
 async def test_what_was_acknowledged_but_not_done(word: str, match: str) -> None:
@@ -271,6 +273,7 @@ async def test_safe_after_fire_is_off() -> None:
     assert controller.mode == "OFF"
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.usefixtures("quick")
 async def test_make_safe_survives_a_reply_that_never_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.espec_p300.DEADLINE_S", 0.05)

@@ -77,6 +77,7 @@ async def test_engineering_temperatures_are_tenths() -> None:
         assert all(math.isnan(reading.value) for reading in readings[4:])
 
 
+@pytest.mark.fault("F31")
 async def test_open_and_out_of_range_thermocouples_are_no_numbers() -> None:
     module = m7018([OPEN, UNDER, 597, 0xE6CF, 0x8001, 597, 597, 597])
     async with device(module) as (th1, _):
@@ -193,6 +194,7 @@ async def test_a_module_that_does_not_tell_its_firmware() -> None:
         assert (await th1.connect()).firmware == "not told"
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.parametrize(
     ("points", "message"),
     [

@@ -97,6 +97,7 @@ async def test_connect_only_reads_and_reports_the_watchdog() -> None:
         assert module.writes == []
 
 
+@pytest.mark.fault("F40")
 async def test_another_module_is_refused() -> None:
     module = io_module()
     module.points[40483] = 0x1800
@@ -156,6 +157,7 @@ async def test_an_output_is_switched_once_and_read_back() -> None:
             await io1.write("do4", on=True)
 
 
+@pytest.mark.fault("F23")
 async def test_an_output_that_does_not_follow_is_seen() -> None:
     module = io_module()
     module.on_write = lambda _point, _value: True
@@ -174,6 +176,7 @@ async def test_after_a_timeout_the_outputs_are_held_and_it_says_so() -> None:
         assert io1.watchdog_tripped
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.usefixtures("fast")
 async def test_an_energising_write_without_its_reply_is_not_repeated() -> None:
     module = io_module()
@@ -203,6 +206,7 @@ async def test_an_output_that_stays_on_is_named() -> None:
         assert module.points[1] == 0
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("lost", range(6))
 async def test_one_lost_exchange_does_not_keep_it_from_being_safe(lost: int) -> None:

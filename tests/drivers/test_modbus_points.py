@@ -115,6 +115,7 @@ async def test_an_output_is_switched_once_and_read_back() -> None:
             await io2.write("smoke_clear", on=True)
 
 
+@pytest.mark.fault("F15")
 async def test_closing_without_its_reply_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modbus_module, "QUIET_S", 0.02)
     async with device(module(), page=RIG1.replace('"0.3 s"', '"0.1 s"')) as (io2, peer):
@@ -156,6 +157,7 @@ async def test_one_output_that_stays_is_named_and_keeps_no_other() -> None:
         assert [far.points[coil] for coil in (1, 2, 3)] == [1, 0, 1]
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize("lost", range(6))
 async def test_one_lost_exchange_does_not_keep_it_from_being_safe(monkeypatch: pytest.MonkeyPatch, lost: int) -> None:
     monkeypatch.setattr(modbus_module, "QUIET_S", 0.02)

@@ -179,6 +179,7 @@ def in_order(delays_s: list[float], log: list[bytes] | None = None) -> Script:
     return script
 
 
+@pytest.mark.fault("F3", "T1")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("late_s", [0.16, 0.18, 0.25, 0.34, 0.5, 0.7])
 async def test_m1_late_reply_is_never_another_answer(late_s: float) -> None:
@@ -201,6 +202,7 @@ async def test_m1_late_reply_is_never_another_answer(late_s: float) -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F3", "T4")
 @pytest.mark.usefixtures("fast")
 async def test_m1_the_unit_is_asked_another_function_before_it_is_believed() -> None:
     async with PtyPeer(in_order([0.2])) as peer:
@@ -216,6 +218,7 @@ async def test_m1_the_unit_is_asked_another_function_before_it_is_believed() -> 
         assert functions[-2] != 4
 
 
+@pytest.mark.fault("F3", "T1")
 async def test_m1_with_the_deadline_of_half_a_second() -> None:
     async with PtyPeer(in_order([0.6])) as peer:
         wire = wire_for(peer.url)
@@ -229,6 +232,7 @@ async def test_m1_with_the_deadline_of_half_a_second() -> None:
         await wire.close()
 
 
+@pytest.mark.fault("T2", "T6")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("late_s", [0.1, 0.2, 0.3])
 async def test_m2_a_cancelled_caller_leaves_nothing_behind(late_s: float) -> None:
@@ -244,6 +248,7 @@ async def test_m2_a_cancelled_caller_leaves_nothing_behind(late_s: float) -> Non
         await wire.close()
 
 
+@pytest.mark.fault("F25", "T10")
 async def test_m3_stop_overtakes_a_queue_behind_a_hung_device() -> None:
     """Nothing answers; ten reads wait; the stop frame leaves after at most the exchange under way (0.75 s, G2)."""
     async with PtyPeer(nothing) as peer:
@@ -262,6 +267,7 @@ async def test_m3_stop_overtakes_a_queue_behind_a_hung_device() -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F15")
 @pytest.mark.usefixtures("fast")
 async def test_m4_a_write_is_on_the_wire_once() -> None:
     async with PtyPeer(nothing) as peer:
@@ -286,6 +292,7 @@ def tcp_reply(
     return script
 
 
+@pytest.mark.fault("F6", "F7", "F8", "F9", "T8", "T13")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize(
     ("count", "script"),
@@ -313,6 +320,7 @@ async def test_m5_a_reply_that_does_not_fit_is_no_answer(count: int, script: Scr
         await wire.close()
 
 
+@pytest.mark.fault("F7", "F8", "F9", "T8")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize(
     "reply",
@@ -338,6 +346,7 @@ async def test_m5_the_same_on_a_serial_line(reply: bytes) -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F8", "T8")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize(
     "reply",
@@ -353,6 +362,7 @@ async def test_m5_a_write_is_repeated_back_exactly(reply: bytes) -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F12", "T7", "T9")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("noise", [b"\x00", b"\xff", b"\x7f\x55"])
 async def test_m6_noise_before_every_reply(noise: bytes) -> None:
@@ -367,6 +377,7 @@ async def test_m6_noise_before_every_reply(noise: bytes) -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F10", "F12", "T7")
 @pytest.mark.usefixtures("fast")
 async def test_m6_a_broken_frame_takes_the_good_one_behind_it_along_and_the_wire_recovers() -> None:
     async with PtyPeer(lambda request: [(0, honest(request)[:-1] + b"\0" + honest(request))]) as peer:
@@ -379,6 +390,7 @@ async def test_m6_a_broken_frame_takes_the_good_one_behind_it_along_and_the_wire
         await wire.close()
 
 
+@pytest.mark.fault("F12")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("pause_s", [0, 0.005])
 async def test_m6_local_echo_is_taken_off(pause_s: float) -> None:
@@ -395,6 +407,7 @@ async def test_m6_local_echo_is_taken_off(pause_s: float) -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F12", "F8")
 @pytest.mark.usefixtures("fast")
 async def test_m6_an_echo_is_no_acknowledgement_of_a_write() -> None:
     """The echo of a write looks like its reply. Once a read has shown the echo, a dead device does not pass."""
@@ -422,6 +435,7 @@ MALFORMED = [
 ]
 
 
+@pytest.mark.fault("F9", "T7")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("reply", MALFORMED, ids=range(len(MALFORMED)))
 async def test_m7_malformed_replies_on_a_serial_line(reply: bytes, capfd: pytest.CaptureFixture[str]) -> None:
@@ -439,6 +453,7 @@ async def test_m7_malformed_replies_on_a_serial_line(reply: bytes, capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.fault("F9", "F6")
 @pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize(
     "pdu",
@@ -467,6 +482,7 @@ async def test_m7_malformed_replies_over_tcp(pdu: bytes, capfd: pytest.CaptureFi
 # Other units, other owners, the far end going away.
 
 
+@pytest.mark.fault("T10", "F1")
 @pytest.mark.usefixtures("fast")
 async def test_a_silent_unit_does_not_starve_its_sibling() -> None:
     """Polls in turn: every one of the sibling's is answered, each after at most one exchange of the silent unit."""
@@ -485,6 +501,7 @@ async def test_a_silent_unit_does_not_starve_its_sibling() -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F3", "F7")
 @pytest.mark.usefixtures("fast")
 async def test_a_late_reply_of_one_unit_is_not_the_siblings() -> None:
     async with PtyPeer(lambda request: [(0.18 if request[0] == 1 else 0.03, honest(request))]) as peer:
@@ -497,6 +514,7 @@ async def test_a_late_reply_of_one_unit_is_not_the_siblings() -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.usefixtures("fast")
 async def test_a_line_that_never_falls_silent_is_an_error_not_a_hang() -> None:
     async with PtyPeer(lambda _: [(n * 0.004, b"\x00") for n in range(1, 150)]) as peer:
@@ -543,6 +561,7 @@ async def test_nothing_is_asked_until_the_line_is_silent() -> None:
         await wire.close()
 
 
+@pytest.mark.fault("F25")
 @pytest.mark.usefixtures("fast")
 async def test_a_stop_waits_for_one_silence_only() -> None:
     async with PtyPeer(dribbling(0.6, [])) as peer:
@@ -576,6 +595,7 @@ async def test_the_gap_between_frames() -> None:
     assert all(later - earlier >= 4.01e-3 for earlier, later in itertools.pairwise(times))
 
 
+@pytest.mark.fault("F20", "T18")
 async def test_one_owner_a_port_and_opening_again() -> None:
     async with PtyPeer(now) as peer:
         first, second = wire_for(peer.url), wire_for(peer.url)
@@ -602,6 +622,7 @@ async def test_what_cannot_be_opened_says_why() -> None:
         await wire_for(url).open()
 
 
+@pytest.mark.fault("F19", "T16", "T19")
 @pytest.mark.usefixtures("fast")
 async def test_the_cable_is_pulled_and_a_new_far_end_is_found(tmp_path: Path) -> None:
     link = tmp_path / "port"
@@ -619,10 +640,17 @@ async def test_the_cable_is_pulled_and_a_new_far_end_is_found(tmp_path: Path) ->
     link.unlink()
     async with PtyPeer(now) as peer:
         link.symlink_to(peer.path)
+        with pytest.raises(WireClosed, match=r"is tried again in 0\.2 s"):
+            await registers(wire, 0)
+        loop = asyncio.get_running_loop()
+        due = loop.create_future()
+        loop.call_at(wire.pace.next_s, due.set_result, None)
+        await due
         assert await registers(wire, 0) == (truth(0),)
         await wire.close()
 
 
+@pytest.mark.fault("T11")
 async def test_a_closed_connection_is_an_error_at_once_and_is_made_anew() -> None:
     async with TcpPeer(nothing) as peer:
         wire = wire_for(peer.url)
@@ -637,6 +665,7 @@ async def test_a_closed_connection_is_an_error_at_once_and_is_made_anew() -> Non
         await wire.close()
 
 
+@pytest.mark.fault("F3", "F5", "T13")
 @pytest.mark.usefixtures("fast")
 async def test_a_late_reply_over_tcp_is_dropped_with_its_connection() -> None:
     async with TcpPeer(lambda request: [(0.2, honest_tcp(request))]) as peer:
@@ -684,6 +713,7 @@ async def test_every_byte_is_counted_once() -> None:
         assert counted["arrived"] == written[0] + 7
 
 
+@pytest.mark.fault("F3", "T1", "T23")
 @pytest.mark.parametrize("seed", range(4))
 async def test_no_reading_is_ever_another_registers(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replies late, lost, doubled, broken and dirty at random, from a device that answers in order: what is returned

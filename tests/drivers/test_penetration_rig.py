@@ -117,6 +117,7 @@ async def test_a_parameter_is_written_alone_in_the_words_of_the_map() -> None:
         assert bytes.fromhex("10 00 78 00 01 02 01 F4") in sent  # 500 ms
 
 
+@pytest.mark.fault("F23")
 async def test_a_parameter_that_reads_back_as_another_is_named() -> None:
     plc = Plc()
     async with rig_on(plc) as (rig, _):
@@ -132,6 +133,7 @@ async def test_a_parameter_that_reads_back_as_another_is_named() -> None:
             await rig.prepare(STROKE)
 
 
+@pytest.mark.fault("F15")
 async def test_a_lost_reply_sends_the_same_frame_again_and_acts_once() -> None:
     plc = Plc()
     lost: list[bytes] = []
@@ -171,6 +173,7 @@ async def test_an_open_interlock_is_named() -> None:
             await rig.start()
 
 
+@pytest.mark.fault("F56")
 async def test_a_start_that_waits_is_never_sent_once_a_stop_was_asked_for() -> None:
     """The wire is busy with a slow answer; START queues behind it, STOP comes: only STOP leaves."""
     plc = Plc()
@@ -186,6 +189,7 @@ async def test_a_start_that_waits_is_never_sent_once_a_stop_was_asked_for() -> N
         assert plc.done == [4]
 
 
+@pytest.mark.fault("F24")
 async def test_stop_tries_three_times_and_says_when_it_is_not_confirmed() -> None:
     plc = Plc()
     plc.registers[3] = APPROACH
@@ -196,6 +200,7 @@ async def test_stop_tries_three_times_and_says_when_it_is_not_confirmed() -> Non
         assert plc.done == [4, 4, 4]
 
 
+@pytest.mark.fault("F38")
 async def test_a_plc_whose_program_stands_still_is_no_rig() -> None:
     plc = Plc()
     plc.beats = False
@@ -205,6 +210,7 @@ async def test_a_plc_whose_program_stands_still_is_no_rig() -> None:
     assert plc.commands == []
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.parametrize(("register", "value"), [(0, 2), (1, 7)])
 async def test_another_map_is_another_device(register: int, value: int) -> None:
     plc = Plc()

@@ -63,6 +63,7 @@ RAW = st.one_of(
 )
 
 
+@pytest.mark.fault("T12")
 @given(RAW, st.sampled_from(["ABCD", "CDAB"]), st.sampled_from([1.0, 0.5, -0.25]), st.sampled_from([0.0, -8.0]))
 def test_a_number_is_what_struct_says_and_comes_back(
     raw: tuple[RegisterType, float], order: WordOrder, scale: float, offset: float
@@ -79,6 +80,7 @@ def test_a_number_is_what_struct_says_and_comes_back(
     assert math.isnan(Number(kind, order, scale, offset, invalid=number).value(held))
 
 
+@pytest.mark.fault("F26")
 @pytest.mark.parametrize("word", [0x7FC0, 0x7F80, 0xFF80])
 def test_a_float_that_is_no_number_is_no_value(word: int) -> None:
     point = parse(page('p = { kind = "pressure", table = "input", address = 0, type = "f32" }'), "p.toml").points["p"]

@@ -42,6 +42,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.fault("T15")
 async def test_one_exchange_at_a_time_in_order(port: Port) -> None:
     bench = Bench()
     tasks = [asyncio.create_task(port.run(bench.of(name))) for name in "abc"]
@@ -52,6 +53,7 @@ async def test_one_exchange_at_a_time_in_order(port: Port) -> None:
     assert bench.ended == ["a", "b", "c"]
 
 
+@pytest.mark.fault("F25")
 async def test_the_stop_lane_goes_before_everything_that_waits(port: Port) -> None:
     bench = Bench()
     tasks = [asyncio.create_task(port.run(bench.of(name))) for name in "ab"]
@@ -63,6 +65,7 @@ async def test_the_stop_lane_goes_before_everything_that_waits(port: Port) -> No
     assert bench.ended == ["a", "stop", "b"]
 
 
+@pytest.mark.fault("T6", "T2")
 async def test_a_cancelled_caller_does_not_cancel_the_exchange(port: Port) -> None:
     bench = Bench()
     caller = asyncio.create_task(port.run(lambda: bench.exchange("read")))
@@ -77,6 +80,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_exchange(port: Port) -> No
     assert bench.ended == ["read", "next"]
 
 
+@pytest.mark.fault("T22", "T24")
 async def test_a_cancel_in_the_tick_of_the_reply_is_not_swallowed(port: Port) -> None:
     """asyncio.wait_for of 3.11 goes on after such a cancel; the port must not."""
     reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -113,6 +117,7 @@ async def test_the_error_of_an_exchange_reaches_its_caller_and_the_port_goes_on(
     assert await port.run(lambda: bench.exchange("next")) == "next"
 
 
+@pytest.mark.fault("T19")
 async def test_closing_lets_the_exchange_end_and_fails_what_waits(port: Port) -> None:
     bench = Bench()
     under_way = asyncio.create_task(port.run(lambda: bench.exchange("under way")))

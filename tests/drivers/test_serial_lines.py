@@ -32,6 +32,7 @@ async def test_a_line_that_ends_in_cr_only() -> None:
         assert await asking == "1.0"
 
 
+@pytest.mark.fault("F20", "F21", "T17")
 async def test_the_port_is_opened_with_all_that_pyserial_leaves_open() -> None:
     async with pty_peer(echo) as peer, opened(line_wire(peer.url + "&parity=E&stop=2")) as wire:
         port = wire._stream.link._port
@@ -39,6 +40,7 @@ async def test_the_port_is_opened_with_all_that_pyserial_leaves_open() -> None:
         assert (port.baudrate, port.parity, port.stopbits) == (9600, "E", 2)
 
 
+@pytest.mark.fault("F20", "T18")
 async def test_a_second_opener_is_kept_out() -> None:
     async with pty_peer(echo) as peer, opened(line_wire(peer.url)):
         second = line_wire(peer.url)
@@ -46,6 +48,7 @@ async def test_a_second_opener_is_kept_out() -> None:
             await second.open()
 
 
+@pytest.mark.fault("F3", "T1")
 async def test_a_late_reply_is_drained_before_the_next_question() -> None:
     def answer(line: str) -> list[tuple[float, bytes]]:
         return [(0.15 if line == "TEMP?" else 0.0, echo(line))]
@@ -56,6 +59,7 @@ async def test_a_late_reply_is_drained_before_the_next_question() -> None:
         assert await wire.query("HUMI?", **ASKED) == "answer to HUMI?"
 
 
+@pytest.mark.fault("F3", "F5", "T4")
 async def test_a_reply_later_than_any_drain_falls_to_the_known_question() -> None:
     """The device takes 0.6 s for one command and answers in order: its reply meets the known question."""
     async with pty_peer(lambda line: None) as peer, opened(line_wire(peer.url)) as wire:
@@ -71,6 +75,7 @@ async def test_a_reply_later_than_any_drain_falls_to_the_known_question() -> Non
         assert peer.heard == ["TEMP?", "TYPE?", "HUMI?"]
 
 
+@pytest.mark.fault("F12", "T7")
 async def test_unasked_bytes_are_drained_before_the_next_question() -> None:
     async with pty_peer(echo) as peer, opened(line_wire(peer.url)) as wire:
         peer.say(b"\x00noise")
@@ -78,6 +83,7 @@ async def test_unasked_bytes_are_drained_before_the_next_question() -> None:
         assert await wire.query("TEMP?", **ASKED) == "answer to TEMP?"
 
 
+@pytest.mark.fault("F13")
 async def test_a_line_that_never_falls_silent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.wires.lines.DRAIN_S", 0.1)
     async with pty_peer(lambda line: None) as peer, opened(line_wire(peer.url)) as wire:
@@ -97,6 +103,7 @@ async def _chatter(say: Callable[[bytes], None]) -> None:
         await asyncio.sleep(0.005)
 
 
+@pytest.mark.fault("F19", "T16", "T19")
 async def test_an_unplugged_adapter_ends_the_exchange_at_once() -> None:
     async with pty_peer(lambda line: None) as peer, opened(line_wire(peer.url)) as wire:
         asking = asyncio.create_task(wire.query("TEMP?", **ASKED, deadline_s=30.0))
@@ -108,6 +115,7 @@ async def test_an_unplugged_adapter_ends_the_exchange_at_once() -> None:
             await wire.query("TEMP?", **ASKED)
 
 
+@pytest.mark.fault("F19", "T16", "T19")
 async def test_an_adapter_unplugged_between_exchanges_is_noticed() -> None:
     async with pty_peer(echo) as peer, opened(line_wire(peer.url)) as wire:
         await wire.query("TEMP?", **ASKED)
@@ -117,12 +125,14 @@ async def test_an_adapter_unplugged_between_exchanges_is_noticed() -> None:
             await wire.query("TEMP?", **ASKED)
 
 
+@pytest.mark.fault("F19")
 async def test_a_port_that_is_not_there() -> None:
     wire = line_wire("serial:///dev/no-such-port?baud=9600")
     with pytest.raises(WireClosed, match="no-such-port"):
         await wire.open()
 
 
+@pytest.mark.fault("F21", "T17", "T19")
 async def test_a_far_end_that_takes_nothing_meets_the_write_deadline_and_closing_does_not_block() -> None:
     async with pty_peer(lambda line: None) as peer, opened(line_wire(peer.url)) as wire:
         peer.stop_reading()

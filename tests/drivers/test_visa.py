@@ -40,6 +40,7 @@ async def test_a_session_has_a_daemon_thread_of_its_own_and_leaves_none() -> Non
     await until(lambda: visa_threads() == before)
 
 
+@pytest.mark.fault("T15")
 async def test_a_slow_instrument_does_not_hold_up_the_loop() -> None:
     async with tcp_peer(lambda line: [(0.3, echo(line))]) as peer, opened(line_wire(peer.visa_url)) as wire:
         asking = asyncio.create_task(wire.query("A?", **ASKED))
@@ -55,6 +56,7 @@ async def test_a_slow_instrument_does_not_hold_up_the_loop() -> None:
         assert turns > 10
 
 
+@pytest.mark.fault("F3", "T14")
 async def test_a_late_reply_is_never_the_answer_to_another_question() -> None:
     """pyvisa-py hands a late reply to the next query and stays one behind for ever; the wire begins a new session."""
 
@@ -70,6 +72,7 @@ async def test_a_late_reply_is_never_the_answer_to_another_question() -> None:
     assert peer.connections == 3
 
 
+@pytest.mark.fault("F3", "T14")
 async def test_after_trouble_the_known_question_comes_first() -> None:
     async with wired(lambda line: None if line == "A?" else echo(line), visa=True) as (peer, wire):
         wire.recognise("*IDN?", "answer to *IDN?")
@@ -84,6 +87,7 @@ async def test_after_trouble_the_known_question_comes_first() -> None:
     assert peer.heard[-1] == "*IDN?"
 
 
+@pytest.mark.fault("F4", "F13")
 async def test_unasked_bytes_begin_a_new_session() -> None:
     async with tcp_peer(echo) as peer, opened(line_wire(peer.visa_url)) as wire:
         await wire.query("A?", **ASKED)
@@ -92,6 +96,7 @@ async def test_unasked_bytes_begin_a_new_session() -> None:
     assert peer.connections == 2
 
 
+@pytest.mark.fault("F4", "F5")
 async def test_two_lines_for_one_question_are_no_answer() -> None:
     async with tcp_peer(lambda line: echo(line) + echo(line)) as peer, opened(line_wire(peer.visa_url)) as wire:
         with pytest.raises(FrameError, match="more than one line"):
@@ -100,6 +105,7 @@ async def test_two_lines_for_one_question_are_no_answer() -> None:
         assert await wire.query("B?", **ASKED) == "answer to B?"
 
 
+@pytest.mark.fault("F13")
 async def test_an_endless_line_and_what_is_not_text_are_refused() -> None:
     async with tcp_peer(lambda line: b"9" * (MAX_LINE + 1)) as peer, opened(line_wire(peer.visa_url)) as wire:
         with pytest.raises(FrameError, match=str(MAX_LINE)):
@@ -119,6 +125,7 @@ async def test_connecting_to_a_closed_port_is_noticed() -> None:
         await wire.open()
 
 
+@pytest.mark.fault("T14", "T26")
 async def test_a_closing_peer_is_noticed_at_once_and_without_spinning() -> None:
     """pyvisa-py reads a closed socket at full processor load until its timeout."""
     async with tcp_peer(lambda line: None) as peer, opened(line_wire(peer.visa_url)) as wire:
@@ -136,6 +143,7 @@ async def test_a_closing_peer_is_noticed_at_once_and_without_spinning() -> None:
         assert await wire.query("B?", **ASKED) == "answer to B?"
 
 
+@pytest.mark.fault("F2", "T14")
 async def test_a_peer_that_is_gone_for_good_is_closed_not_timed_out() -> None:
     async with tcp_peer(echo) as peer:
         wire = line_wire(peer.visa_url)
@@ -146,6 +154,7 @@ async def test_a_peer_that_is_gone_for_good_is_closed_not_timed_out() -> None:
     await wire.close()
 
 
+@pytest.mark.fault("T6", "T15")
 async def test_a_cancelled_caller_leaves_the_session_to_its_exchange() -> None:
     """The thread goes on with the session, so nothing else may touch it before it is back."""
     async with tcp_peer(lambda line: [(0.1, echo(line))]) as peer, opened(line_wire(peer.visa_url)) as wire:
@@ -158,6 +167,7 @@ async def test_a_cancelled_caller_leaves_the_session_to_its_exchange() -> None:
     assert peer.connections == 1
 
 
+@pytest.mark.fault("T15")
 async def test_many_callers_on_one_session_each_get_their_own_answer() -> None:
     async with tcp_peer(echo) as peer, opened(line_wire(peer.visa_url)) as wire:
         questions = [f"Q{number}?" for number in range(300)]
@@ -165,6 +175,7 @@ async def test_many_callers_on_one_session_each_get_their_own_answer() -> None:
     assert answers == [f"answer to {question}" for question in questions]
 
 
+@pytest.mark.fault("T14", "T17", "F21")
 async def test_a_library_that_does_not_come_back_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.wires.visa.GRACE_S", 0.1)
     gate = threading.Event()

@@ -12,6 +12,7 @@ import pytest
 from bench import record
 from bench.answers import simulated_operator
 from bench.latch import Latches
+from bench.report import first_out
 from bench.results import RunResult
 from bench.run import Prepared, carry_out, far_end_of, prepare
 from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
@@ -80,6 +81,12 @@ def test_the_first_out_record_holds_a_minute_before_and_after(tmp_path: Path) ->
     assert times[-1] >= tripped_s + 58.0
     assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5, "the full rate"
     assert {row[2] for row in rows if row[0] == door and row[1] < tripped_s - 0.5} == {1.0}
+
+    told = {row.channel: row for row in first_out.inputs(kept)}
+    assert (told["io1.di1.on"].at_trip, told["io1.di1.on"].low, told["io1.di1.on"].high) == (0.0, 0.0, 1.0)
+    page = (kept.folder / "report.html").read_text()
+    assert "First cause" in page
+    assert "60 s before and 60 s after the trip" in page
 
 
 def test_a_run_that_nothing_disturbs_latches_nothing_and_keeps_no_minute(tmp_path: Path) -> None:

@@ -1,0 +1,290 @@
+"""Wires whose port another process owns: every exchange is relayed to it, one at a time, over a pair of sockets.
+
+The owner (``drivers/wires/lending.py``) opens the port and carries the exchanges; here is the side that borrows. A
+driver does not see the difference. The queue with its stop lane is on this side, so that what its caller gives up is
+never sent, and a stop is the next that leaves. Each request and its reply carry a number: a reply that comes after its
+caller has stopped waiting is nobody's.
+
+Both sides speak lines of JSON. A request: ``{"id", "url", "act", ...}`` with the arguments of the wire's method; a
+reply: ``{"id", "result"}``, or ``{"id", "error": {"kind", "text", "fix", "code"}}``.
+
+An owner that is dead holds no port any more: the wire then opens it itself, since what is asked next is a stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from itertools import count
+from typing import Any
+
+from drivers.errors import DeviceError, DeviceRefused, FrameError, WireClosed, WireTimeout
+from drivers.wires import Flight, Wire
+from drivers.wires.opening import make_wire
+from drivers.wires.port import ExchangeError, PortWire
+from drivers.wires.url import WireUrl, parse_url
+
+#: An exchange that says nothing else has this deadline, in seconds.
+TIMEOUT_S = 0.5
+#: How much longer a reply may take by way of the owner: it may have to open the port anew and to find silence first.
+RELAY_S = 2.0
+#: The longest line either way, in bytes.
+LONGEST = 1 << 20
+
+_KINDS: dict[str, type[DeviceError]] = {
+    kind.__name__: kind for kind in (WireTimeout, WireClosed, FrameError, DeviceRefused)
+}
+
+
+class Lease:
+    """The borrower's end of the pair. ``wire(url)`` is a wire through it, not yet open.
+
+    ``give_up(why)`` fails what is under way and whatever comes later with WireClosed, at once. At the owner's end what
+    is under way fails, and the lease is ``orphaned``.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._numbers = count(1)
+        self._gone: str | None = None
+        self.orphaned = False
+
+    async def start(self) -> None:
+        """Begin to listen, in the running loop."""
+        reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=LONGEST)
+        self._listening = asyncio.get_running_loop().create_task(self._listen(reader), name="lent wires")
+
+    async def close(self) -> None:
+        """Idempotent."""
+        self.give_up("the wires were given back")
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        if self._writer is None:
+            self._sock.close()
+            return
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    def wire(self, url: str) -> Wire:
+        """Raises UrlError."""
+        parts = parse_url(url)
+        kind = RelayedModbus if parts.scheme.startswith("modbus") else RelayedLines
+        return kind(parts, self)
+
+    def give_up(self, why: str) -> None:
+        self._gone = self._gone or why
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ExchangeError(WireClosed, self._gone))
+
+    async def ask(self, url: str, act: str, within_s: float, **arguments: Any) -> Any:
+        """One exchange by way of the owner. Raises ExchangeError, and DeviceRefused as :class:`_Refused`."""
+        if self._gone is not None or self._writer is None:
+            raise ExchangeError(WireClosed, self._gone or "nothing is lent yet")
+        number, reply = next(self._numbers), asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        line = json.dumps({"id": number, "url": url, "act": act, **arguments})
+        try:
+            self._writer.write(line.encode() + b"\n")
+            async with asyncio.timeout(within_s + RELAY_S):
+                answer = await reply
+        except TimeoutError:
+            raise ExchangeError(
+                WireTimeout, f"the owner of the port said nothing for {within_s + RELAY_S:g} s"
+            ) from None
+        finally:
+            del self._waiting[number]
+        if "error" in answer:
+            raise _Trouble(answer["error"])
+        return answer["result"]
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        why = "the owner of the port is gone"
+        try:
+            while (line := await reader.readline()).endswith(b"\n"):
+                answer = json.loads(line)
+                waiting = self._waiting.get(answer["id"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        except (OSError, ValueError) as error:
+            why = f"{why} ({error})"
+        self.orphaned = True
+        self.give_up(why)
+
+
+class _Trouble(ExchangeError):
+    """What the owner said went wrong."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        super().__init__(WireClosed, str(said["text"]))
+        self._said = said
+
+    def of(self, device: str, doing: str) -> Any:
+        said = self._said
+        error = _KINDS.get(said["kind"], WireClosed)(device, doing, self.text, said["fix"])
+        if isinstance(error, DeviceRefused):
+            error.code = said["code"]
+        return error
+
+
+class _Relayed(PortWire):
+    """What both kinds share."""
+
+    def __init__(self, parts: WireUrl, lease: Lease) -> None:
+        super().__init__(parts, Flight())
+        self._lease = lease
+        self._own: Wire | None = None
+
+    async def _open_first(self) -> None:
+        await self._lease.ask(self.url, "open", TIMEOUT_S)
+
+    async def _free(self) -> None:
+        """The owner keeps the port; one that was opened here is freed."""
+        if self._own is not None:
+            await self._own.close()
+
+    async def _relay(
+        self, act: str, device: str, doing: str, deadline_s: float | None, *, stop: bool, **arguments: Any
+    ) -> Any:
+        within_s = TIMEOUT_S if deadline_s is None else deadline_s
+        if deadline_s is not None:
+            arguments["deadline_s"] = deadline_s
+        arguments["stop"] = stop
+
+        async def exchange() -> Any:
+            if self._lease.orphaned:
+                return await self._alone(act, device=device, doing=doing, **arguments)
+            return await self._lease.ask(self.url, act, within_s, **arguments)
+
+        try:
+            return await self._port.run(exchange, stop=stop)
+        except ExchangeError as trouble:
+            raise trouble.of(device, doing) from None
+
+    async def _alone(self, act: str, **arguments: Any) -> Any:
+        """One exchange through the port itself, now that nobody owns it."""
+        own = self._own = self._own or make_wire(self.url)
+        await own.open()
+        for told in ("known", "distrust"):  # a port that was just opened has no past
+            arguments.pop(told, None)
+        return await getattr(own, act)(**arguments)
+
+
+class RelayedModbus(_Relayed):
+    """Satisfies :class:`drivers.wires.ModbusWire`."""
+
+    async def read_bits(
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> tuple[bool, ...]:
+        found = await self._relay(
+            "read_bits", device, doing, deadline_s, stop=stop, table=table, address=address, count=count, unit=unit
+        )
+        return tuple(found)
+
+    async def read_registers(
+        self,
+        table: str,
+        address: int,
+        count: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> tuple[int, ...]:
+        found = await self._relay(
+            "read_registers", device, doing, deadline_s, stop=stop, table=table, address=address, count=count, unit=unit
+        )
+        return tuple(found)
+
+    async def write_bit(
+        self,
+        address: int,
+        *,
+        on: bool,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> None:
+        await self._relay("write_bit", device, doing, deadline_s, stop=stop, address=address, on=on, unit=unit)
+
+    async def write_register(
+        self,
+        address: int,
+        value: int,
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> None:
+        await self._relay(
+            "write_register", device, doing, deadline_s, stop=stop, address=address, value=value, unit=unit
+        )
+
+    async def write_registers(
+        self,
+        address: int,
+        values: tuple[int, ...],
+        *,
+        unit: int,
+        device: str,
+        doing: str,
+        stop: bool = False,
+        deadline_s: float | None = None,
+    ) -> None:
+        await self._relay(
+            "write_registers", device, doing, deadline_s, stop=stop, address=address, values=list(values), unit=unit
+        )
+
+
+class RelayedLines(_Relayed):
+    """Satisfies :class:`drivers.wires.LineWire`. What the driver said about recovering is told with the next line."""
+
+    def __init__(self, parts: WireUrl, lease: Lease) -> None:
+        super().__init__(parts, lease)
+        self._known: list[Any] | None = None
+        self._distrusted = False
+
+    async def query(
+        self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
+    ) -> str:
+        asked = self._asked(line, pause_s)
+        return str(await self._relay("query", device, doing, deadline_s, stop=stop, **asked))
+
+    async def send(
+        self, line: str, *, device: str, doing: str, deadline_s: float = 0.5, stop: bool = False, pause_s: float = 0.0
+    ) -> None:
+        await self._relay("send", device, doing, deadline_s, stop=stop, **self._asked(line, pause_s))
+
+    def recognise(self, question: str, answer: str, *, pause_s: float = 0.0) -> None:
+        self._known = [question, answer, pause_s]
+
+    def distrust(self) -> None:
+        self._distrusted = True
+
+    def _asked(self, line: str, pause_s: float) -> dict[str, Any]:
+        asked = {"line": line, "pause_s": pause_s, "known": self._known, "distrust": self._distrusted}
+        self._distrusted = False
+        return asked

@@ -1,0 +1,230 @@
+"""One world, carried out: the program's own run against a bench on which a script strikes, watched by the plant."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+from bench import disk
+from bench.answers import simulated_operator
+from bench.observing import Observation, StepStarted
+from bench.results import RunResult
+from bench.run import Prepared, carry_out, far_end_of, prepare
+from bench.shipped import examples
+from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
+from drivers.errors import BenchError
+from simulators.spec import SceneSpec
+from simulators.strikes import Host, Strikes, Struck
+from simulators.turns import BENCH, OnTurn, Turns
+from tests.scenarios.runs import order
+from tests.simulation.truth import Look, Watch
+from tests.simulation.worlds import World
+
+SEQUENCE = Path(__file__).parent / "sequence.yaml"
+#: A run that has not ended by then hangs; a minute of it is the recording after a trip.
+LONGEST_S = 600.0
+#: The bench is watched so much longer: more than every watchdog of its devices.
+AFTER_S = 8.0
+#: From healed to a bench that is to take a new run: reconnects and watchdogs.
+HEALED_S = 15.0
+
+
+@dataclass
+class Found:
+    """What a world came to. ``raised`` is what came out of the run instead of a result."""
+
+    world: World
+    looks: list[Look] = field(default_factory=list)
+    struck: list[Struck] = field(default_factory=list)
+    result: RunResult | None = None
+    again: RunResult | None = None
+    raised: BaseException | None = None
+    again_raised: BaseException | None = None
+    ended_s: float = 0.0
+    hung: bool = False
+    left_tasks: list[str] = field(default_factory=list)
+    folder: Path = Path()
+    moved_ah: float = 0.0
+    charged_ah: float = 0.0
+    discharged_ah: float = 0.0
+    healthy: bool = False
+    forced_jumps: int = 0
+
+
+class FailingDisk(disk.RealDisk):
+    """A disk that can be full, or no longer confirm what was written."""
+
+    def __init__(self) -> None:
+        self.full = self.broken = False
+
+    def write(self, handle: int, data: memoryview) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(handle, data)
+
+    def sync(self, handle: int) -> None:
+        if self.broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(handle)
+
+
+@contextmanager
+def disk_of(failing: FailingDisk) -> Iterator[None]:
+    """Within it every record is written to this disk."""
+    with patch("bench.log.RealDisk", lambda: failing):
+        yield
+
+
+@cache
+def _prepared(folder: Path, period_s: float, start_soc: float) -> Prepared:
+    bench = folder / f"bench-{period_s:g}.toml"
+    text = (examples() / "benches" / "demo.toml").read_text()
+    bench.write_text(text.replace('energised = "1 s"\nrest = "2 s"', f'energised = "{period_s:g} s"\nrest = "2 s"', 1))
+    cells = folder / f"{period_s:g}-{start_soc:g}"
+    cells.mkdir(exist_ok=True)
+    asked = order(cells, sequence=SEQUENCE, bench=bench, edits={"start_soc": f'"{start_soc:.0%}"'.replace("%", " %")})
+    return prepare(asked, {})
+
+
+def scene_of(folder: Path) -> SceneSpec:
+    """The devices that every world has."""
+    plan = _prepared(folder, 1.0, 0.3).plan
+    return scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
+
+
+def simulate(world: World, folder: Path, *, on_turn: OnTurn | None = None, turns: Turns | None = None) -> Found:
+    """Carry a world out in virtual time. ``folder`` keeps the bundles; give the same one to every world."""
+    prepared = _prepared(folder, world.period_s, world.start_soc)
+    prepared = replace(prepared, order=replace(prepared.order, out=Path(tempfile.mkdtemp(dir=folder)) / "run"))
+    found = Found(world)
+    draws = Random(f"turns {world.seed}")
+    if turns is None:
+        turns = Turns(on_turn=on_turn)
+    if world.most_turns:
+        turns.extra = lambda: draws.randint(0, world.most_turns) if draws.random() < 0.3 else 0
+    return in_virtual_time(_carried_out(world, prepared, found, turns), speed=None)
+
+
+async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Turns) -> Found:
+    plan = prepared.plan
+    loop = asyncio.get_running_loop()
+    spec = scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=world.seed)
+    failing = FailingDisk()
+    async with virtual_bench(spec, start_utc_s=prepared.order.start_utc_s) as bench:
+        watch = Watch(bench, found.looks)
+        watching = loop.create_task(watch.run(), name=f"{BENCH}watch")
+        me = asyncio.current_task()
+        running: list[asyncio.Task[RunResult]] = []
+        host = Host(
+            stop=lambda: signal.raise_signal(signal.SIGINT) if _listens(loop) else None,
+            cancel=lambda: running[0].cancel() if running else None,
+            freeze=turns.freeze,
+            thaw=turns.thaw,
+            kill=turns.freeze,
+            step_clock=bench.step_clock,
+            fill_disk=lambda: setattr(failing, "full", True),
+            break_sync=lambda: setattr(failing, "broken", True),
+        )
+        strikes = Strikes(bench.scene, world.strikes, host, seed=world.seed)
+        found.struck = strikes.struck
+        strikes.arm()
+
+        def told(observation: Observation) -> None:
+            if isinstance(observation, StepStarted):
+                strikes.step(observation.kind, observation.name, observation.path)
+
+        turns.install(loop)
+        answers = simulated_operator(plan.bench.simulation.operator)
+        with disk_of(failing):
+            running.append(loop.create_task(carry_out(prepared, far_end_of(bench), answers, told), name="the run"))
+            await asyncio.wait(running, timeout=LONGEST_S)
+            found.ended_s = loop.time()
+            killed = any(it.strike.fault == "killed" for it in strikes.struck)
+            if not running[0].done() and not killed:
+                found.hung = True
+            if not killed:
+                await _ended(running[0], found, turns)
+        found.folder = _bundle(prepared, found)
+        totals = bench.truth.totals("1")
+        found.charged_ah, found.discharged_ah = totals.charged_ah, totals.discharged_ah
+        await asyncio.sleep(AFTER_S)
+        await strikes.heal()
+        found.forced_jumps = bench.forced_jumps()
+        turns.thaw()
+        if not running[0].done():
+            await _ended(running[0], found, turns)
+        ours = {me, watching}
+        found.left_tasks = [task.get_name() for task in asyncio.all_tasks() if task not in ours and not task.done()]
+        if world.again:
+            failing.full = failing.broken = False
+            await _again(prepared, bench, found, turns)
+        loop.set_task_factory(None)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        return found
+
+
+def _bundle(prepared: Prepared, found: Found) -> Path:
+    """Where the run's record is; the folder for it if there is none."""
+    out = prepared.order.out or Path()
+    if found.result is not None:
+        return Path(found.result.bundle)
+    return next((path.parent for path in sorted(out.rglob("events.jsonl"))), out)
+
+
+async def _ended(running: asyncio.Task[RunResult], found: Found, turns: Turns) -> None:
+    """Take up what the run came to; one that hangs is cancelled."""
+    if not running.done():
+        turns.thaw()
+        running.cancel()
+        await asyncio.wait([running], timeout=120.0)
+    try:
+        found.result = running.result()
+    except asyncio.CancelledError as error:
+        found.raised = error
+    except Exception as error:  # noqa: BLE001 - whatever it is, the oracle judges it
+        found.raised = error
+
+
+async def _again(prepared: Prepared, bench: SimulatedBench, found: Found, turns: Turns) -> None:
+    """Everything is well again: the bench must take a new run, if the cell is one that can be run."""
+    await asyncio.sleep(HEALED_S)
+    await _cooled(bench)
+    last = found.looks[-1]
+    found.healthy = 18.0 < last.surface_c < 40.0 and 3.0 < last.voltage_v < 4.19 and not found.left_tasks
+    if not found.healthy:
+        return
+    folder = Path(tempfile.mkdtemp(dir=(prepared.order.out or Path()).parent)) / "again"
+    second = replace(prepared, order=replace(prepared.order, out=folder))
+    answers = simulated_operator(prepared.plan.bench.simulation.operator)
+    task = asyncio.get_running_loop().create_task(carry_out(second, far_end_of(bench), answers), name="the next run")
+    await asyncio.wait([task], timeout=LONGEST_S)
+    task.cancel()
+    await asyncio.wait([task])
+    try:
+        found.again = task.result()
+    except (BenchError, asyncio.CancelledError) as error:
+        found.again_raised = error
+
+
+async def _cooled(bench: SimulatedBench) -> None:
+    """Give the chamber back as it was found."""
+    chamber = bench.scene.plant.chamber("chamber1")
+    chamber.running = False
+    with suppress(KeyError):
+        bench.scene.personality("ch1").clear_alarms()
+
+
+def _listens(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the run hears a person's stop: before it begins and after it has ended it does not."""
+    return signal.SIGINT in loop._signal_handlers  # type: ignore[attr-defined]  # there is no public question

@@ -1,0 +1,333 @@
+"""Judges a world by what was true on the bench and by what the program said. Knows limits by their written rules, not
+from the program: see ``LIMITS``.
+
+Two kinds of result: a *finding* is a promise that was broken; a *count* is a case that the promise leaves out, counted
+apart (nothing was left that could act; the only instrument that could see it lied).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import record
+from bench.results import VerifyStatus
+from bench.verify import verify
+from drivers.errors import DeviceError, RecordError
+from simulators.strikes import Strike, Struck
+from tests.simulation.harness import Found
+from tests.simulation.truth import LOOK_S, Look
+
+#: Of the nmc-21700 on the demonstration bench, by docs/cell-file.md: operating limit and margin, and what a reading may
+#: be off by its own noise before it shows the truth.
+HIGH_V, LOW_V = 4.2 + 0.06 + 0.02, 2.5 - 0.06 - 0.02
+CHARGE_A, DISCHARGE_A = 5.0 * 1.01 + 0.2 + 0.05, 10.0 * 1.01 + 0.2 + 0.05
+HIGH_C = 60.0 + 1.0 + 0.5
+#: What the architecture promises: while the energy source answers, and through the contactor when it does not.
+ANSWERS_S, CONTACTOR_S = 1.25, 1.75
+#: Without a program: the devices' own watchdogs (4 s on this bench), and standing still.
+KILLED_S, FROZEN_S = 5.0, 7.0
+#: A stop may find a command on its way.
+ON_ITS_WAY_S = 0.5
+#: A row is stamped when the reply is here; what it shows was true at most so much earlier.
+EXCHANGE_S = 0.8
+#: Resolution, rounding and six sigma of noise of the cycler's readings.
+V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
+SAFE_STATE_S = 15.0
+
+#: Faults that end a run when they strike it; the rest may.
+FATAL = {"door_opens": "input", "estop": "input", "smoke": "input", "flame": "input", "person_stops": "stop", "cancelled": "stop"}
+
+
+@dataclass(slots=True)
+class Judged:
+    """``findings`` are broken promises. ``bounds`` are the measured times of each kind: from over a limit (or a stop)
+    to off in truth, in seconds, beside what was allowed."""
+
+    findings: list[str] = field(default_factory=list)
+    bounds: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    nothing_left: bool = False
+    unseen: bool = False
+
+    def find(self, invariant: str, text: str) -> None:
+        self.findings.append(f"{invariant}: {text}")
+
+
+def judge(found: Found) -> Judged:
+    """Every invariant on one world."""
+    judged = Judged()
+    faults = _Faults(found)
+    judged.nothing_left = faults.nothing_left()
+    _ends(found, faults, judged)
+    _over_limits(found, faults, judged)
+    _after_stops(found, faults, judged)
+    _left_on(found, faults, judged)
+    if found.result is not None:
+        _record(found, faults, judged)
+        _verdict(found, faults, judged)
+    _again(found, judged)
+    return judged
+
+
+class _Faults:
+    """What was struck, and when it was in force."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self.struck = found.struck
+
+    def spans(self, *names: str, where: str = "", only_wire: bool = False) -> list[tuple[float, float]]:
+        """From when to when faults of these names (any, if none is given) struck a device."""
+        spans = []
+        for it in self.struck:
+            strike = it.strike
+            if names and strike.fault not in names:
+                continue
+            if where and strike.where.partition(".")[0] != where:
+                continue
+            if only_wire and strike.kind.strikes != "wire":
+                continue
+            spans.append((it.at_s, self._until(it)))
+        return spans
+
+    def _until(self, it: Struck) -> float:
+        strike = it.strike
+        if strike.fault in ("reset", "restarts", "garbage", "found_on", "own_protection"):
+            return it.at_s + strike.params.get("down", 1.0) + 3.0
+        count = strike.params.get("count", 1.0) if "count" in strike.kind.params else 0.0
+        if count:
+            return it.at_s + count * 3.0 * max(self._found.world.period_s, 1.0)
+        return it.at_s + strike.for_s if strike.for_s is not None else float("inf")
+
+    def during(self, from_s: float, to_s: float, *names: str, where: str = "", only_wire: bool = False) -> bool:
+        spans = self.spans(*names, where=where, only_wire=only_wire)
+        return any(begin <= to_s and from_s <= end + 1.0 for begin, end in spans)
+
+    def any_of(self, *names: str) -> list[Struck]:
+        return [it for it in self.struck if it.strike.fault in names]
+
+    def source_fails(self, from_s: float, to_s: float) -> bool:
+        """Whether the cycler does not answer, or does not obey, somewhere within."""
+        return self.during(from_s, to_s, where="psb", only_wire=True) or self.during(
+            from_s, to_s, "output_stays_on", "deaf_to_settings", "taken_over", "restarts", where="psb"
+        )
+
+    def contactor_fails(self, from_s: float, to_s: float) -> bool:
+        """Whether the contactor or its module does not answer or obey somewhere within."""
+        return (
+            self.during(from_s, to_s, where="io1", only_wire=True)
+            or self.during(from_s, to_s, "contactor_welded")
+            or self.during(from_s, to_s, "restarts", where="io1")
+        )
+
+    def nothing_left(self) -> bool:
+        """Whether neither the cycler nor the contactor could be made to act at some instant."""
+        times = [it.at_s for it in self.struck]
+        return any(self.source_fails(at_s, at_s) and self.contactor_fails(at_s, at_s) for at_s in times)
+
+    def frozen(self, from_s: float, to_s: float) -> bool:
+        return self.during(from_s, to_s, "frozen", "killed")
+
+
+def _ends(found: Found, faults: _Faults, judged: Judged) -> None:
+    """It ends, by no crash of its own, and leaves nothing behind."""
+    if found.hung:
+        judged.find("ends", f"the run had not ended after {found.ended_s:.0f} s")
+    error = found.raised
+    cancelled = bool(faults.any_of("cancelled", "killed")) or found.hung
+    if error is not None and not isinstance(error, DeviceError | RecordError):
+        if not (cancelled and type(error).__name__ == "CancelledError"):
+            judged.find("ends", f"raised {type(error).__name__}: {error}")
+    elif isinstance(error, RecordError) and not faults.any_of("disk_full", "disk_fails"):
+        judged.find("ends", f"the record failed on a good disk: {error}")
+    elif isinstance(error, DeviceError) and not faults.struck:
+        judged.find("ends", f"a device failed on a good bench: {error}")
+    if found.left_tasks:
+        judged.find("ends", f"left tasks: {sorted(found.left_tasks)}")
+
+
+def _over(look: Look) -> str | None:
+    """Which limit the truth is beyond while energy flows."""
+    if not look.energised:
+        return None
+    if not LOW_V <= look.voltage_v <= HIGH_V:
+        return "voltage"
+    if not -DISCHARGE_A <= look.current_a <= CHARGE_A:
+        return "current"
+    if look.surface_c > HIGH_C:
+        return "temperature"
+    return None if look.inputs_ok else "input"
+
+
+_SEES = {"voltage": "psb", "current": "psb", "temperature": "th1", "input": "io1"}
+
+
+def _over_limits(found: Found, faults: _Faults, judged: Judged) -> None:
+    """From plant truth over a limit to output off in truth."""
+    looks, at = found.looks, 0
+    while at < len(looks):
+        which = _over(looks[at])
+        if which is None:
+            at += 1
+            continue
+        begin = at
+        while at < len(looks) and _over(looks[at]) is not None:
+            at += 1
+        _judge_span(found, faults, judged, which, looks[begin].at_s, looks[min(at, len(looks) - 1)].at_s)
+
+
+def _judge_span(found: Found, faults: _Faults, judged: Judged, which: str, from_s: float, to_s: float) -> None:
+    world, sees = found.world, _SEES[which]
+    took_s = to_s - from_s
+    lies = [it for it in faults.struck if it.strike.kind.lies and it.strike.where.partition(".")[0] == sees]
+    if any(it.at_s <= to_s for it in lies):
+        judged.unseen = True
+        return
+    if faults.source_fails(from_s, to_s) and faults.contactor_fails(from_s, to_s):
+        judged.nothing_left = True
+        return
+    kind, allowed_s = "answers", 2.0 * world.period_s + ANSWERS_S
+    blind = faults.during(from_s - world.age_s, to_s, where=sees, only_wire=True)
+    if blind or faults.source_fails(from_s - world.age_s, to_s):
+        kind, allowed_s = "contactor", world.age_s + CONTACTOR_S
+    if faults.frozen(from_s, to_s):
+        kind, allowed_s = "frozen", FROZEN_S
+    judged.bounds.setdefault(kind, []).append((took_s, allowed_s))
+    if took_s > allowed_s + 2.0 * LOOK_S:
+        judged.find("time bound", f"{which} from {from_s:.2f} s on for {took_s:.2f} s, allowed {allowed_s:.2f} s ({kind})")
+
+
+def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
+    """A stop is obeyed in time, and nothing energises after it."""
+    world = found.world
+    for it in faults.struck:
+        if FATAL.get(it.strike.fault) != "stop" or not found.ended_s or it.at_s > found.ended_s:
+            continue
+        if faults.frozen(it.at_s - 1.0, it.at_s + 1.0):
+            continue
+        at = bisect_left(found.looks, it.at_s, key=lambda look: look.at_s)
+        later = [look for look in found.looks[at:] if look.at_s <= found.ended_s + 5.0]
+        on = [look.at_s for look in later if look.energised]
+        source, relay = faults.source_fails(it.at_s - 1.0, it.at_s + 6.0), faults.contactor_fails(it.at_s - 1.0, it.at_s + 6.0)
+        if source and relay:
+            judged.nothing_left = True
+            continue
+        allowed_s = ANSWERS_S if not source else world.age_s + CONTACTOR_S
+        took_s = max(on) - it.at_s if on else 0.0
+        judged.bounds.setdefault("stop", []).append((took_s, allowed_s))
+        if took_s > allowed_s + 2.0 * LOOK_S:
+            judged.find("stop", f"{it.strike.fault} at {it.at_s:.2f} s, energised until {took_s:.2f} s later, allowed {allowed_s:.2f}")
+        edges = [b.at_s for a, b in zip(later, later[1:], strict=False) if b.energised and not a.energised]
+        if any(edge > it.at_s + ON_ITS_WAY_S for edge in edges):
+            judged.find("energises after a stop", f"{it.strike.fault} at {it.at_s:.2f} s, on again at {edges}")
+
+
+def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
+    """When the run has ended nothing is on, or it says that this is not proven."""
+    at = bisect_left(found.looks, found.ended_s, key=lambda look: look.at_s)
+    if at >= len(found.looks):
+        return
+    look = found.looks[at]
+    said_unsafe = found.result is not None and found.result.exit_code == 4
+    told = said_unsafe or isinstance(found.raised, DeviceError)
+    if (look.energised or look.on or look.closed) and not told:
+        judged.find("left on", f"on={look.on} closed={look.closed} I={look.current_a:.2f} A when the run ended as {_said(found)}")
+    if judged.nothing_left and not told and look.energised:
+        judged.find("alarm", "nothing was left that could act, and nobody was told")
+    later = [each for each in found.looks[at:] if each.at_s > found.ended_s + 6.0 and each.at_s < found.ended_s + 8.0]
+    last = next((each for each in later if each.energised), None)
+    if last is not None and not faults.any_of("contactor_welded", "output_stays_on", "found_on"):
+        judged.find("left on", f"energised {last.at_s - found.ended_s:.1f} s after the run ended as {_said(found)}")
+
+
+def _said(found: Found) -> str:
+    result = found.result
+    return f"{type(found.raised).__name__}" if result is None else f"{result.verdict}, {result.ended_by}"
+
+
+def _record(found: Found, faults: _Faults, judged: Judged) -> None:
+    """The record is whole, says what was true, and tells of one safe state that ended in time."""
+    disk = bool(faults.any_of("disk_full", "disk_fails"))
+    if not disk:
+        checked = verify(found.folder)
+        if checked.status is not VerifyStatus.INTACT:
+            judged.find("record", f"{checked.status}: {[str(it) for it in checked.problems][:3]}")
+    try:
+        kept = record.load(found.folder)
+    except RecordError as error:
+        judged.find("record", f"cannot be read: {error}")
+        return
+    crash = next((event for event in kept.of("crash", "observer_failed")), None)
+    if crash is not None:
+        judged.find("crash", str(crash.data.get("trace", crash.data))[-900:])
+    _rows_are_true(found, faults, kept, judged)
+    safe = list(kept.of("safe_state"))
+    if len(safe) != 1 and not disk:
+        judged.find("safe state", f"ended {len(safe)} times")
+    for event in safe:
+        frozen = sum(it.strike.for_s or 0.0 for it in faults.any_of("frozen"))
+        if event.data["took_s"] > SAFE_STATE_S + frozen:
+            judged.find("safe state", f"took {event.data['took_s']} s")
+
+
+def _rows_are_true(found: Found, faults: _Faults, kept: record.Record, judged: Judged) -> None:
+    """Each stored voltage and current was true within the exchange that brought it."""
+    if any(it.strike.kind.lies and it.strike.where == "psb" for it in faults.struck):
+        return
+    longer_s = sum(it.strike.for_s or 0.0 for it in faults.any_of("frozen"))
+    late_s = max((it.strike.params.get("by", 0.7) for it in faults.any_of("late_reply", "burst")), default=0.0)
+    times = [look.at_s for look in found.looks]
+    volts, amps = kept.rows.role("voltage"), kept.rows.role("current")
+    for at_s, volt, amp in zip(kept.rows.mono_s, volts, amps, strict=True):
+        from_s = at_s - EXCHANGE_S - longer_s - min(late_s, 0.5)
+        window = found.looks[max(bisect_left(times, from_s) - 1, 0) : bisect_left(times, at_s) + 2]
+        if not window:
+            continue
+        for value, true, tolerance, what in (
+            (volt, [look.terminal_v for look in window], V_TOLERANCE, "V"),
+            (amp, [look.current_a for look in window], A_TOLERANCE, "A"),
+        ):
+            if value is not None and not min(true) - tolerance <= value <= max(true) + tolerance:
+                judged.find("row", f"{value} {what} at {at_s:.2f} s, true were {min(true):.3f} to {max(true):.3f}")
+                return
+
+
+def _verdict(found: Found, faults: _Faults, judged: Judged) -> None:
+    """A pass stands on the truth."""
+    result = found.result
+    assert result is not None
+    if not found.struck and result.verdict != "pass":
+        judged.find("verdict", f"{_said(found)} on a good bench: {[fault.error for fault in result.faults]}")
+    if result.verdict != "pass":
+        return
+    lies = any(it.strike.kind.lies and it.strike.where == "psb" for it in faults.struck)
+    foreign = any(it.strike.fault in ("found_on", "current_drifts") for it in faults.struck)
+    for name, true_ah in (("capacity_ah", found.discharged_ah), ("charged_ah", found.charged_ah)):
+        shown = result.results[name].value
+        if not lies and not foreign and abs(shown - true_ah) > 0.01 * true_ah + 6e-4 + _unseen_ah(found, faults):
+            judged.find("verdict", f"pass with {name} {shown:.5f}, true {true_ah:.5f}")
+    for it in faults.struck:
+        if FATAL.get(it.strike.fault) == "stop" and it.at_s < found.ended_s - 8.0 and not faults.frozen(0.0, 1e9):
+            judged.find("verdict", f"pass although {it.strike.fault} came at {it.at_s:.2f} s of {found.ended_s:.2f} s")
+
+
+def _unseen_ah(found: Found, faults: _Faults) -> float:
+    """What may flow between two readings when some are lost: 5 A for A, and for what it stood still."""
+    lost = faults.spans(where="psb", only_wire=True)
+    still_s = sum(it.strike.for_s or 0.0 for it in faults.any_of("frozen"))
+    return (5.0 * found.world.age_s * 2.0 * len(lost) + 5.0 * still_s) / 3600.0
+
+
+def _again(found: Found, judged: Judged) -> None:
+    """Once all is well the bench takes a new run, and that passes."""
+    if not found.world.again or not found.healthy:
+        return
+    if found.again_raised is not None:
+        judged.find("next run", f"raised {type(found.again_raised).__name__}: {found.again_raised}")
+    elif found.again is not None and found.again.verdict != "pass":
+        faults = [fault.error for fault in found.again.faults]
+        judged.find("next run", f"{found.again.verdict}, {found.again.ended_by}: {faults}")
+
+
+__all__ = ["Judged", "Path", "Strike", "judge"]
