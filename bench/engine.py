@@ -43,6 +43,7 @@ from bench.seat import Seat
 from bench.station import Station
 from bench.stream import Batch, Stage, Stream
 from bench.stroke import StrokeRun
+from bench.timekeeping import Timekeeping
 from bench.trouble import Trouble
 from bench.walk import Walk
 from drivers.capabilities import Chamber
@@ -178,8 +179,11 @@ class _Run:
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
         self._over = asyncio.Event()
+        self._spoke: Cause | None = None
+        self._latched = False
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
+        self._clocks = Timekeeping(station.clock, log.event)
         self._shown_s = -math.inf
         self._begun_s = asyncio.get_running_loop().time() - (0.0 if resumed is None else resumed.recorded_s)
 
@@ -209,6 +213,7 @@ class _Run:
             cause = going_on.result()
         cancelled |= await outlast(loop.create_task(self._minute_after_trip(stopped), name="first out"))
         cancelled |= await outlast(latching)
+        cancelled |= await outlast(loop.create_task(self._latch(), name="latch"))  # what the observation brought
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
@@ -354,6 +359,13 @@ class _Run:
             return
         self._walk.take_broken_off(stroke.values)
 
+    def _checked(self) -> None:
+        """The guard has looked at everything: so are the clocks, and the guardian hears that somebody watches."""
+        slept = self._clocks.look()
+        if slept is not None:
+            self._guard.distrust_host(slept)
+        self._link.beat()
+
     def _troubled(self, trouble: Trouble) -> None:
         """The disk: the run ends while everything can still be kept."""
         if not self._trouble.done():
@@ -363,12 +375,16 @@ class _Run:
         """What the guard says goes on the log; its first trip is what is looked at closely."""
         if kind in ("trip", "stop"):
             self._first_out.trip()
+        elif kind == "sample_event" and self._spoke is None and is_fire(fields.get("rule")):
+            self._spoke = Cause(EndKind.SAMPLE_EVENT, fields["rule"], fields.get("device"), fields.get("value"))
         self._log.event(kind, **fields)
 
     async def _latch(self) -> None:
         """A trip, a detector that spoke, a bench that is not proven safe: it stays so until a person has looked."""
         safe = await self._safe.begin("latch")
-        cause = self._guard.cause or self._guard.later
+        if self._latched:
+            return
+        cause = self._guard.cause or self._guard.later or self._spoke
         if cause is None and not safe.confirmed:
             cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
         if cause is None or (cause.kind is EndKind.SAMPLE_EVENT and self._guard.stimulated and not is_fire(cause.rule)):
@@ -379,6 +395,7 @@ class _Run:
             self._note("not_latched", error=str(error.faults[0].error))
             self._observer(Message(f"THE TRIP IS NOT LATCHED: {error.faults[0].error}", loud=True))
         else:
+            self._latched = True
             self._note("latched", cause=cause.kind, rule=cause.rule, device=cause.device)
 
     async def _minute_after_trip(self, stopped: asyncio.Task[Any]) -> None:
@@ -530,7 +547,7 @@ class _Run:
             warned=lambda text: self._observer(Message(text, loud=True)),
             heat_off=self._heat_off,
             energised_at_most_s=self._plan.energised_at_most_s,
-            beat=self._link.beat,
+            beat=self._checked,
             beat_s=self._link.every_s,
         )
 

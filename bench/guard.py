@@ -193,6 +193,10 @@ class Guard:
         """A device told twice running that it is not as it was armed and set."""
         self._act(Cause(EndKind.DEVICE, f"deviation: {text}", device), device)
 
+    def distrust_host(self, cause: Cause) -> None:
+        """The PC itself was not watching for a while."""
+        self._act(cause, "host")
+
     @property
     def _over(self) -> bool:
         return not self._heard or (self.cause is not None and not self.stimulated)
@@ -332,8 +336,8 @@ class Guard:
         return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
 
     def _end(self, cause: Cause, tier: Tier) -> None:
-        """Stop or trip. A trip after a stop still takes energy away; the cause stays the first."""
-        if self._taken or (tier == "stop" and self.cause is not None):
+        """Stop or trip. A trip after a stop still takes energy away until the way out has; the cause stays the first."""
+        if self._taken or (self.cause is not None and (tier == "stop" or self._energy.forbidden)):
             return
         first = self.cause is None
         if first:
@@ -342,7 +346,7 @@ class Guard:
             self._taken = True
             self._energy.forbid()
         try:
-            self._event(tier, **_fields(cause), readings=self._snapshot())
+            self._event("stop" if tier == "stop" else "trip", **_fields(cause), readings=self._snapshot())
         finally:
             if tier == "trip":
                 fire = is_fire(cause.rule) or self.burns

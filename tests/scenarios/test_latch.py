@@ -18,6 +18,7 @@ from bench.run import Prepared, carry_out, far_end_of, prepare
 from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
 from drivers import BenchHeld
 from tests.scenarios.runs import START_UTC_S, order
+from tests.scenarios.test_nail_faults import NAIL
 
 pytestmark = pytest.mark.scenario
 
@@ -95,3 +96,24 @@ def test_a_run_that_nothing_disturbs_latches_nothing_and_keeps_no_minute(tmp_pat
     assert result.verdict == "pass", result
     assert Latches(prepared.data.path).of("demo") is None
     assert not [event for event in record.load(Path(result.bundle)).events if event.kind == "first_out"]
+
+
+@pytest.mark.fault("F45", "H7")
+def test_a_fire_in_a_test_that_went_to_its_end_latches_too(tmp_path: Path) -> None:
+    """It is what the test was for, and still nobody uses the bench before a person has looked."""
+    asked = order(tmp_path, sequence=NAIL, cell="nmc-25ah", edits={"start_soc": '"100 %"', "ignites": "true"})
+    prepared = prepare(asked, {})
+    plan = prepared.plan
+
+    async def main() -> RunResult:
+        spec = scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
+        async with virtual_bench(spec, start_utc_s=START_UTC_S) as bench:
+            far = far_end_of(bench)
+            answers = simulated_operator(plan.bench.simulation.operator)
+            return await carry_out(prepared, replace(far, truth=None), answers)
+
+    result = in_virtual_time(main(), speed=None)
+    assert result.ended_by.kind == "completed", result
+    latch = Latches(prepared.data.path).of("demo")
+    assert latch is not None
+    assert any(word in (latch.rule or "") for word in ("runaway", "smoke", "flame", "gas"))

@@ -7,17 +7,22 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench import record
+from bench.answers import simulated_operator
 from bench.latch import Latches
-from bench.run import prepare
+from bench.results import RunResult
+from bench.run import carry_out, far_end_of, prepare
 from bench.shipped import examples
-from bench.simulated import SimulatedBench
-from drivers import ConfigError, RecordError
+from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
+from drivers import Clock, ConfigError, RecordError
 from simulators.plant.chamber import HEATING_K_S
-from tests.scenarios.runs import edited, order, run
+from tests.scenarios.runs import START_UTC_S, edited, order, run
 from tests.scenarios.test_faults import at
 from tests.scenarios.test_nail_faults import NAIL, OBSERVED_S
 
@@ -111,6 +116,49 @@ def test_a_bench_in_maintenance_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="maintenance") as refused:
         prepare(order(tmp_path, bench=bench), {})
     assert "door switch" in refused.value.faults[0].error
+
+
+def _with_clock(folder: Path, clock: Callable[[Clock], Clock]) -> RunResult:
+    prepared = prepare(order(folder), {})
+    plan = prepared.plan
+    spec = scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
+
+    async def main() -> RunResult:
+        async with virtual_bench(spec, start_utc_s=START_UTC_S) as bench:
+            far = far_end_of(bench)
+            return await carry_out(prepared, replace(far, clock=clock(far.clock)), simulated_operator({}))
+
+    return in_virtual_time(main(), speed=None)
+
+
+JUMPS_S = 200.0
+
+
+@pytest.mark.fault("F62", "F69", "F70")
+@pytest.mark.parametrize("by_s", [3600.0, -3600.0, 10.0])
+def test_a_wall_clock_that_jumps_is_told_and_changes_nothing(tmp_path: Path, by_s: float) -> None:
+    def jumping(clock: Clock) -> Clock:
+        return replace(clock, utc_s=lambda: clock.utc_s() + (by_s if clock.mono_s() > JUMPS_S else 0.0))
+
+    result = _with_clock(tmp_path, jumping)
+    assert result.verdict == "pass", result
+    events = record.load(Path(result.bundle)).events
+    steps = [event.data["step_s"] for event in events if event.kind == "clock_step"]
+    assert steps == [pytest.approx(by_s, abs=0.01)]
+    assert [event.mono_s for event in events] == sorted(event.mono_s for event in events)
+
+
+@pytest.mark.fault("F71")
+def test_a_pc_that_was_suspended_trips(tmp_path: Path) -> None:
+    """Nobody watched the bench meanwhile: the monotonic clock stood still, the one that counts from boot did not."""
+
+    def sleepy(clock: Clock) -> Clock:
+        return replace(clock, boot_s=lambda: clock.mono_s() + (30.0 if clock.mono_s() > JUMPS_S else 0.0))
+
+    result = _with_clock(tmp_path, sleepy)
+    assert (result.ended_by.kind, result.ended_by.rule) == ("host", "suspended")
+    assert result.ended_by.value == pytest.approx(30.0, abs=0.01)
+    assert result.verdict == "error"
 
 
 @pytest.mark.fault("F75")
