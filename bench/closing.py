@@ -179,7 +179,7 @@ def _made_safe(folder: Path, data: DataFolder) -> list[Fault]:
         async with Station(plan, clock, urls={}, flight=Flight(), simulated=False) as station:
             return list((await hold(station))[1])
 
-    with data.lock(wire_keys(bench, plan.devices), run="close", start_utc_s=0.0):
+    with data.lock(wire_keys(bench, plan.devices), bench=Path(was["bench"]), run="close", start_utc_s=_wall().utc_s()):
         try:
             return asyncio.run(main())
         except BenchError as error:

@@ -106,10 +106,10 @@ class DataFolder:
         """
         lock = BenchLock(self.path / "locks", run, start_utc_s)
         try:
-            if bench is not None:
-                lock.take_file(bench)
             for key in sorted(set(wire_keys)):
                 lock.take(key)
+            if bench is not None:  # last: who holds a wire can be named
+                lock.take_file(bench)
         except BaseException:
             lock.release()
             raise
@@ -133,7 +133,7 @@ class BenchLock:
     @property
     def handles(self) -> tuple[int, ...]:
         """The open lock files: a wire stays held until the last process that has one of them ends or lets go."""
-        return tuple(self._held.values())
+        return (*self._files, *self._held.values())
 
     def take(self, key: str) -> None:
         """Hold one more wire. Raises BenchHeld, RecordError."""

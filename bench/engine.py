@@ -12,58 +12,45 @@ and record go on, and the walk takes up the observation that the sequence asks f
 from __future__ import annotations
 
 import asyncio
-import math
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from bench.after_trip import AfterTrip, OnTrip, not_latched
 from bench.aftermath import Aftermath
 from bench.answers import Answers
 from bench.cause import Cause, EndKind, NotConfirmedError
-from bench.causes import cause_of, faults_of, said, unsafe
+from bench.causes import cause_of, said
+from bench.conclusion import conclude
 from bench.energy import Energy
-from bench.first_out import FirstOut
 from bench.guard import Guard, is_fire, stops_motion
 from bench.guardian.link import NoGuardian, Supervised
-from bench.judging import settle
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
 from bench.means import Hands, Means
 from bench.notebook import Notebook, TruthProbe
-from bench.observing import Message, Observation, Observer, Progress, nobody
-from bench.outcome import EndedBy, Outcome
+from bench.observing import Message, Observer, nobody
+from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.poller import Poller
 from bench.preflight import Preflight
 from bench.recorder import Recorder
 from bench.resumption import Resumption
 from bench.safe_state import SafeResult, SafeState, outlast
+from bench.screen import Screen
 from bench.seat import Seat
 from bench.station import Station
-from bench.stream import Batch, Stage, Stream
+from bench.stream import Stage, Stream
 from bench.stroke import StrokeRun
 from bench.timekeeping import Timekeeping
 from bench.trouble import Trouble
 from bench.walk import Walk
-from drivers.capabilities import Chamber
-from drivers.clock import real_elapsed_s
+from bench.zone_heat import ZoneHeat
 from drivers.errors import BenchError, DeviceError, RecordError
 from sequences.language import Phase
 
-PEAK = "run.peak_temperature"
-#: The screen is told no more often than this, in real time.
-PROGRESS_S = 0.1
 #: Giving remote control back is a courtesy; it may not hold up the end.
 RELEASE_S = 2.0
-#: What the end may take once the minute after a trip is over, for the guardian's patience.
-AFTER_TRIP_S = 60.0
-
-OnTrip = Callable[[Cause, SafeResult], object]
-
-
-def not_latched(_cause: Cause, _safe: SafeResult) -> None:
-    """For a bench that is gone with its run."""
 
 
 async def run(
@@ -115,15 +102,16 @@ class _Run:
         link: Supervised | None,
         resumed: Resumption | None,
     ) -> None:
-        self._on_trip = on_trip
         self.on_stimulus: Callable[[], object] = lambda: None
         self._link: Supervised = NoGuardian() if link is None else link
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
-        self._truth, self._stop, self._observing = truth, stop, observer
+        self._truth, self._stop = truth, stop
         self._stream, self._energy = Stream(plan.spans), Energy()
         self._live = Live(LiveChannels.of(plan.channel))
         self._notebook = Notebook(plan.values, self._live, plan.sequence.watch)
-        self._heat_going_off: list[asyncio.Task[None]] = []
+        self._begun_s = asyncio.get_running_loop().time() - (0.0 if resumed is None else resumed.recorded_s)
+        self._screen = Screen(observer, self._note, self._begun_s)
+        self._zone_heat = ZoneHeat(station.devices.values(), self._note, self._screen.tell)
         self._pollers = self._made_pollers()
         self._safe = SafeState(
             tuple(station.devices.values()),
@@ -135,7 +123,15 @@ class _Run:
             ),
             burns=lambda seen: self._guard.burns or self._guard.burns_by(seen),
         )
-        self._first_out = FirstOut(self._stream, log.event)
+        self._after_trip = AfterTrip(
+            stream=self._stream,
+            energy=self._energy,
+            safe=self._safe,
+            log=log,
+            link=self._link,
+            tell=self._screen.tell,
+            on_trip=on_trip,
+        )
         self._guard = self._made_guard()
         self._seat = Seat(
             plan,
@@ -171,21 +167,17 @@ class _Run:
             stroke=self._stroke,
             hands=hands,
         )
-        self._walk = Walk(means, recorder, self._observer, resumed)
+        self._walk = Walk(means, recorder, self._screen.tell, resumed)
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
         self._stream.subscribe(Stage.LIVE, self._notebook.look)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
-        self._stream.subscribe(Stage.OBSERVER, self._show)
+        self._stream.subscribe(Stage.OBSERVER, self._screen.shows(self._live, self._walk))
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
         self._over = asyncio.Event()
-        self._spoke: Cause | None = None
-        self._latched = False
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
         self._clocks = Timekeeping(station.clock, log.event)
-        self._shown_s = -math.inf
-        self._begun_s = asyncio.get_running_loop().time() - (0.0 if resumed is None else resumed.recorded_s)
 
     async def go(self) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -204,16 +196,18 @@ class _Run:
         cause, error = self._why(work, [*pollers, timer], cancelled=cancelled)
         self._phase = self._walk.phase
         self._take_energy_away(cause)
-        latching = loop.create_task(self._latch(), name="latch")
+        latching = loop.create_task(self._after_trip.latch(self._guard), name="latch")
         touched = loop.create_task(self._sample_is_touched(cause), name="is the sample touched")
         cancelled |= await outlast(touched)
         if touched.result():
             going_on = loop.create_task(self._observe_on(cause, work), name="observation")
             cancelled |= await outlast(going_on)
             cause = going_on.result()
-        cancelled |= await outlast(loop.create_task(self._minute_after_trip(stopped), name="first out"))
+        cancelled |= await outlast(loop.create_task(self._after_trip.minute(stopped), name="first out"))
         cancelled |= await outlast(latching)
-        cancelled |= await outlast(loop.create_task(self._latch(), name="latch"))  # what the observation brought
+        cancelled |= await outlast(
+            loop.create_task(self._after_trip.latch(self._guard), name="latch")
+        )  # what the observation brought
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
@@ -223,7 +217,21 @@ class _Run:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        outcome = self._outcome(cause, error, ending.result())
+        outcome = conclude(
+            self._plan,
+            cause,
+            error,
+            ending.result(),
+            log=self._log,
+            recorder=self._recorder,
+            live=self._live,
+            notebook=self._notebook,
+            aftermath=self._aftermath,
+            truth=self._truth,
+            phase=self._phase,
+            guards_error=self._guard.error,
+            test_s=loop.time() - self._begun_s,
+        )
         if cancelled:
             raise asyncio.CancelledError
         return outcome
@@ -252,9 +260,9 @@ class _Run:
             energy=self._energy,
             event=self._log.event,
         )
-        self._observer(Message("preflight: reading the bench and the sample"))
+        self._screen.tell(Message("preflight: reading the bench and the sample"))
         ocv_v = await preflight.run()
-        self._observer(Message(f"preflight passed, OCV {ocv_v:.3f} V"))
+        self._screen.tell(Message(f"preflight passed, OCV {ocv_v:.3f} V"))
         await self._walk.run()
 
     def _why(
@@ -309,7 +317,7 @@ class _Run:
         sample event gives way to what came after it from the bench or a person."""
         self._seat.taken_away()
         self._note("observing_on", cause=cause.kind, rule=cause.rule, device=cause.device)
-        self._observer(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
+        self._screen.tell(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
         await self._safe.begin("the stimulus was reached")
         await asyncio.gather(work, return_exceptions=True)
         loop = asyncio.get_running_loop()
@@ -322,7 +330,7 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the run is closed with what it has
             trace = "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
             self._note("observation_broken_off", error=f"{type(error).__name__}: {error}", trace=trace)
-            self._observer(Message(f"the observation broke off: {error}", loud=True))
+            self._screen.tell(Message(f"the observation broke off: {error}", loud=True))
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
@@ -371,44 +379,6 @@ class _Run:
         if not self._trouble.done():
             self._trouble.set_result(trouble.cause)
 
-    def _guards_event(self, kind: str, /, **fields: Any) -> None:
-        """What the guard says goes on the log; its first trip is what is looked at closely."""
-        if kind in ("trip", "stop"):
-            self._first_out.trip()
-        elif kind == "sample_event" and self._spoke is None and is_fire(fields.get("rule")):
-            self._spoke = Cause(EndKind.SAMPLE_EVENT, fields["rule"], fields.get("device"), fields.get("value"))
-        self._log.event(kind, **fields)
-
-    async def _latch(self) -> None:
-        """A trip, a detector that spoke, a bench that is not proven safe: it stays so until a person has looked."""
-        safe = await self._safe.begin("latch")
-        if self._latched:
-            return
-        cause = self._guard.cause or self._guard.later or self._spoke
-        if cause is None and not safe.confirmed:
-            cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
-        if cause is None or (cause.kind is EndKind.SAMPLE_EVENT and self._guard.stimulated and not is_fire(cause.rule)):
-            return
-        try:
-            self._on_trip(cause, safe)
-        except BenchError as error:
-            self._note("not_latched", error=str(error.faults[0].error))
-            self._observer(Message(f"THE TRIP IS NOT LATCHED: {error.faults[0].error}", loud=True))
-        else:
-            self._latched = True
-            self._note("latched", cause=cause.kind, rule=cause.rule, device=cause.device)
-
-    async def _minute_after_trip(self, stopped: asyncio.Task[Any]) -> None:
-        """Go on reading at the full rate for a while after a trip, unless a person stops that; then keep it all."""
-        left_s = self._first_out.left_s()
-        if left_s > 0.0 and self._log.failed is None and not stopped.done():
-            self._energy.watch(closely=True)
-            self._link.ending(within_s=left_s + AFTER_TRIP_S)
-            self._observer(Message(f"recording the {left_s:.0f} s after the trip; Ctrl-C ends that"))
-            await asyncio.wait([stopped], timeout=left_s)
-        with suppress(RecordError):  # told by log.failed
-            self._first_out.write()
-
     def _stimulated(self) -> None:
         self._guard.stimulated = True
         self.on_stimulus()
@@ -426,33 +396,16 @@ class _Run:
         )
         self._guard.close()
         self._link.ending()
-        self._observer(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
+        self._screen.tell(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
 
     async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
         """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
         result = await self._safe.begin("the end")
-        await asyncio.gather(work, *self._heat_going_off, return_exceptions=True)
+        await asyncio.gather(work, self._zone_heat.ended(), return_exceptions=True)
         for part in result.failures:
-            self._observer(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
+            self._screen.tell(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
         await self._release()
         return result
-
-    def _heat_off(self, why: str) -> None:
-        """A fire in the zone while nothing is energised: what still holds a temperature goes off."""
-        self._note("heat_off", why=why)
-        self._observer(Message(f"{why}: the heat of the zone goes off", loud=True))
-        chambers = [device for device in self._station.devices.values() if isinstance(device, Chamber)]
-        loop = asyncio.get_running_loop()
-        self._heat_going_off += [
-            loop.create_task(self._chamber_off(chamber), name=f"{chamber.name} off") for chamber in chambers
-        ]
-
-    async def _chamber_off(self, chamber: Chamber) -> None:
-        try:
-            await chamber.make_safe(fire=True)
-        except DeviceError as error:
-            self._note("heat_off_failed", device=chamber.name, error=error.faults[0].error)
-            self._observer(Message(f"{chamber.name} IS NOT PROVEN OFF: {error.faults[0].error}", loud=True))
 
     async def _release(self) -> None:
         try:
@@ -460,45 +413,6 @@ class _Run:
                 await self._station.cycler.release()
         except Exception as error:  # noqa: BLE001 - a courtesy; nothing that goes wrong in it may hide how the run ended
             self._note("not_released", device=self._station.cycler.name, error=str(error))
-
-    def _outcome(self, cause: Cause, error: BaseException | None, safe: SafeResult) -> Outcome:
-        try:
-            self._recorder.finish()
-        except RecordError as failed:
-            error = error or failed
-        if self._log.failed is not None and cause.kind is not EndKind.HOST:
-            cause, error = cause_of(self._log.failed), self._log.failed
-        notebook, sequence = self._notebook, self._plan.sequence
-        self._aftermath.tell()
-        if self._truth is not None and self._aftermath.begun:
-            true_peak_c = self._truth.totals(self._plan.channel.name).peak_surface_c
-            notebook.put_truth("run.peak_temperature", true_peak_c)
-        # A bench that did not become safe is a device's error, however well the sequence ended.
-        if not safe.confirmed and cause.kind is EndKind.COMPLETED:
-            cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
-        ended = cause.kind if safe.confirmed or cause.kind is EndKind.HOST else EndKind.DEVICE
-        phase = None if self._phase is None else self._phase.value
-        settled = settle(sequence, self._live.values, ended=ended.value, phase=phase)
-        true = {name: notebook.evaluate_truth(expression) for name, expression in sequence.results.items()}
-        ended_by = EndedBy(phase, cause.kind, cause.rule, cause.device, cause.value, cause.limit)
-        verdict = settled.verdict
-        peaks = {name for name, expr in sequence.results.items() if PEAK in expr.names}
-        self._note("verdict", verdict=verdict, phase=ended_by.phase, ended_by=cause.kind, rule=cause.rule)
-        return Outcome(
-            verdict=verdict,
-            ended_by=ended_by,
-            criteria=settled.criteria,
-            results=settled.results,
-            plant_truth=None if self._truth is None else {name: it for name, it in true.items() if it is not None},
-            test_s=asyncio.get_running_loop().time() - self._begun_s,
-            safe_state=safe,
-            faults=(*faults_of(cause, error, self._guard.error), *unsafe(safe)),
-            error=error,
-            at_least=frozenset(peaks) if self._aftermath.at_least else frozenset(),
-            awaiting=settled.awaiting,
-            values=dict(self._live.values),
-            stimulated=self._aftermath.begun,
-        )
 
     def _made_stroke(self, answers: Answers) -> StrokeRun | None:
         rig = self._station.rig
@@ -542,47 +456,13 @@ class _Run:
             lost=lost,
             stream=self._stream,
             energy=self._energy,
-            event=self._guards_event,
+            event=self._after_trip.event,
             take_energy_away=self._safe.begin,
-            warned=lambda text: self._observer(Message(text, loud=True)),
-            heat_off=self._heat_off,
+            warned=lambda text: self._screen.tell(Message(text, loud=True)),
+            heat_off=self._zone_heat.off,
             energised_at_most_s=self._plan.energised_at_most_s,
             beat=self._checked,
             beat_s=self._link.every_s,
-        )
-
-    def _observer(self, observation: Observation) -> None:
-        """Tell whoever looks on. One who fails (a closed terminal) is told nothing more; the run goes on."""
-        try:
-            self._observing(observation)
-        except Exception as error:  # noqa: BLE001 - the border to whoever looks on: a screen must not end a test
-            self._observing = nobody
-            self._note("observer_failed", error=f"{type(error).__name__}: {error}")
-
-    def _show(self, _: Batch) -> None:
-        if not self._live.saw_terminal:
-            return
-        real_s = real_elapsed_s()
-        if real_s - self._shown_s < PROGRESS_S:
-            return
-        self._shown_s = real_s
-        walk, step = self._walk, self._walk.under_way
-        if step is None:
-            return
-        now_s = asyncio.get_running_loop().time()
-        values = self._live.values
-        self._observer(
-            Progress(
-                path=walk.path,
-                ends=step.ends,
-                voltage_v=_number(values["voltage"]),
-                current_a=_number(values["current"]),
-                temperature_c=_number(values["temperature"]),
-                ambient_c=_number(values["ambient"]),
-                step_s=now_s - step.begun_s,
-                test_s=now_s - self._begun_s,
-                remaining_s=step.remaining_s(now_s, walk.last_took_s()),
-            )
         )
 
     def _note(self, kind: str, **fields: Any) -> None:
@@ -591,7 +471,3 @@ class _Run:
             self._log.event(kind, **fields)
         except RecordError:
             return
-
-
-def _number(value: float | tuple[float, ...]) -> float | None:
-    return value if isinstance(value, float) and not math.isnan(value) else None

@@ -62,10 +62,10 @@ def judge(
         run = _Run.of(folder, adding.chain)
         question = run.question(name)
         value = judging.judgement(question, answer=answer, values=run.values)
-        key = f"{JUDGEMENT}{question.name}"
-        values = {**run.values, key: value}
+        judged = f"{JUDGEMENT}{question.name}"
+        values = {**run.values, judged: value}
         settled = judging.settle(run.sequence, values, ended=run.ended, phase=run.phase)
-        judges = {**run.judges, key: by}
+        judges = {**run.judges, judged: by}
         rows = run.rows(settled, judges)
         contradicted_by: list[str] = []
         if math.isnan(value):

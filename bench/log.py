@@ -23,14 +23,16 @@ import orjson
 
 from bench import schemas
 from bench.append_file import FULL, AppendFile, UnsyncedError
-from bench.chain import GENESIS, check, digest, encode
+from bench.chain import GENESIS, digest, encode
 from bench.disk import Disk, RealDisk
 from bench.event_files import EVENTS as EVENTS
-from bench.event_files import SUSPECT, event_file, event_files, read_events
+from bench.event_files import event_file, event_files
+from bench.room import RESERVE, Room
 from bench.row_files import FIXED_COLUMNS as FIXED_COLUMNS
 from bench.row_files import READINGS as READINGS
 from bench.row_files import READINGS_SCHEMA as READINGS_SCHEMA
-from bench.row_files import row_parts, seal_window, window_lines, window_path
+from bench.row_files import seal_window, window_path
+from bench.taken_up import TakenUp, Window, take_up
 from bench.trouble import Trouble, TroubleKind
 from drivers.clock import Clock, real_elapsed_s
 from drivers.errors import RecordError
@@ -42,14 +44,8 @@ WINDOW_S = 3600.0
 WINDOW_ROWS = 1_000_000
 #: Readings stay in memory no longer than this much real time.
 FLUSH_S = 1.0
-#: A run does not start with less room than this.
-ROOM_BYTES = 32 << 20
-#: A live record holds so much of the disk back, to end the run with when the rest is full.
-RESERVE = ".reserve"
-RESERVE_BYTES = 16 << 20
-#: With less room than this, and what the tables of the rows will take, the run is to end.
-LOW_WATER_BYTES = 8 << 20
-TABLE_BYTES_A_ROW = 200
+#: Nor more of them than this: in virtual time a second of real time is a long one.
+HELD_ROWS = 1024
 #: Of a torn tail so much is kept in the event that tells of it.
 TORN_BYTES = 4096
 
@@ -67,17 +63,6 @@ class Heads:
     readings: int
     readings_head: str
     suspect: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Window:
-    """A window's file and how far it is on disk. ``failed``: it is suspect, and holds just these rows."""
-
-    number: int
-    file: AppendFile
-    rows: int = 0
-    head: str = GENESIS
-    failed: bool = False
 
 
 class RunLog:
@@ -98,19 +83,19 @@ class RunLog:
         self.durable = durable
         self.failed: RecordError | None = None
         self.suspect: RecordError | None = None
-        self.low = False
         #: What is added to the clock's time: a program that takes a record up again begins with a time of its own.
         self.shift_s = 0.0
         #: Called at most once a kind, from inside the call that met it: it must neither raise nor write.
         self.on_trouble: Callable[[Trouble], object] | None = None
         self._disk: Disk = RealDisk() if disk is None else disk
+        self._room = Room(self._disk, folder)
         self._clock = clock
         self._mode = mode
         self._journals: list[AppendFile] = []  # the last is written to; the first holds the lock
         self._events = self._rows = 0
         self._events_head = self._rows_head = GENESIS
         self._columns: tuple[str, ...] = ()
-        self._windows: list[_Window] = []  # not sealed yet; only the last may be open
+        self._windows: list[Window] = []  # not sealed yet; only the last may be open
         self._window_number = self._window_rows = 0
         self._window_end_s = 0.0
         self._suspects: list[str] = []
@@ -149,15 +134,12 @@ class RunLog:
         folder, disk = self.folder, self._disk
         try:
             disk.make_folder(folder / READINGS)
-            free = disk.free_bytes(folder)
-            if free < ROOM_BYTES:
-                said = f"only {free >> 20} MiB are free, a run wants {ROOM_BYTES >> 20} MiB"
-                raise RecordError(said, str(folder), "free some space")
+            self._room.check()
             self._own(disk.create(folder / EVENTS))
             if self.durable:
                 for path in (folder, folder.parent):
                     disk.sync_folder(path)
-                disk.reserve(folder / RESERVE, RESERVE_BYTES)
+                self._room.hold_back()
         except OSError as error:
             self.abandon()
             raise RecordError(f"the record cannot be begun: {error.strerror}", str(folder), _RECORD_FIX) from error
@@ -168,82 +150,42 @@ class RunLog:
         folder, disk = self.folder, self._disk
         try:
             self._own(disk.append_to(folder / EVENTS))
-            found = read_events(folder)
-            if found.at is not None:
-                said = f"record {found.at} {found.why}"
-                raise RecordError(said, str(found.file), "keep this record as it is; it was altered")
-            if not found.records:
-                raise RecordError("holds no whole record", str(folder / EVENTS), "there is nothing to go on with")
-            schemas.migrated({"schema": found.records[0]["data"].get("schema")}, "events", str(folder / EVENTS))
-            torn = self._take_up_events(found.records, found.head, found.torn)
-            torn_readings = self._take_up_readings(found.records)
+            taken = take_up(disk, folder, self._opened)
             if self.durable:
-                disk.reserve(folder / RESERVE, RESERVE_BYTES)
+                self._room.hold_back()
         except OSError as error:
             self.abandon()
             raise RecordError(f"the record cannot be reopened: {error.strerror}", str(folder), _RECORD_FIX) from error
         except RecordError:
             self.abandon()
             raise
-        self._go_on_after(found.records[-1])
-        self.event("reopened", torn_events=_shown(torn), torn_readings=_shown(torn_readings), shift_s=self.shift_s)
+        self._go_on_with(taken)
+        self.event(
+            "reopened",
+            torn_events=_shown(taken.torn),
+            torn_readings=_shown(taken.torn_readings),
+            shift_s=self.shift_s,
+        )
+
+    def _go_on_with(self, taken: TakenUp) -> None:
+        self._mode, self._events, self._events_head = taken.records[0]["mode"], len(taken.records), taken.events_head
+        self._journals.append(taken.events_file)
+        self._suspects, self._columns = taken.suspects, taken.columns
+        self._rows, self._rows_head = taken.rows, taken.head
+        self._windows, self._window_number = taken.windows, taken.window_number
+        if taken.windows:
+            self._window_rows, self._window_end_s = taken.windows[-1].rows, taken.first_s + WINDOW_S
+        self._go_on_after(taken.records[-1])
 
     def _go_on_after(self, last: Mapping[str, Any]) -> None:
         """Let time go on behind the last record, by as much as the wall clock says has passed, and never backwards."""
         passed_s = max(self._clock.utc_s() - float(last["utc_s"]), 0.0)
         self.shift_s = round(float(last["mono_s"]) + passed_s - self._clock.mono_s(), 6)
 
-    def _take_up_events(self, records: Sequence[Any], head: str, torn: bytes) -> bytes:
-        """Go on behind the last whole record; gives what was cut off."""
-        disk = self._disk
-        files = event_files(self.folder)
-        disk.remove(event_file(self.folder, len(files) + 1))  # only begun, if it is there
-        last = files[-1]
-        size = last.stat().st_size - len(torn)
-        if torn:
-            disk.cut(last, size)
-        for path in files[1:]:
-            self._journals.append(self._file(path, disk.append_to(path)))
-        self._journals[-1] = self._file(last, self._journals[-1].handle, size)
-        self._mode, self._events, self._events_head = records[0]["mode"], len(records), head
-        self._suspects = [str(it["data"]["file"]) for it in records if it["kind"] == SUSPECT]
-        return torn
-
-    def _take_up_readings(self, records: Sequence[Any]) -> bytes:
-        """Find the windows that are not sealed, check their chain, cut the last one's torn tail off; gives it back."""
-        opened = [it["data"] for it in records if it["kind"] == "readings"]
-        self._columns = tuple(opened[-1]["columns"]) if opened else ()
-        parts = row_parts(self.folder, [(it["kind"], it["data"]) for it in records])
-        kept = {part.path for part in parts}
-        for path in sorted((self.folder / READINGS).glob("window-*.jsonl")):
-            if path not in kept:  # its segment was sealed, only the unlink did not come about
-                self._disk.remove(path)
-        torn = b""
-        for part in parts:
-            data = part.segment or part.unsealed
-            if data is not None:
-                self._rows, self._rows_head = self._rows + int(data["rows"]), str(data["head"])
-                self._window_number = int(part.path.stem[-4:])
-                continue
-            lines = tuple(window_lines(part.path, part.limit))
-            checked = check(lines, self._rows_head, lambda row: row[-1])
-            if checked.broken is not None:
-                said = f"record {checked.broken} {checked.why}"
-                raise RecordError(said, str(part.path), "keep this record as it is; it was altered")
-            if not lines:
-                self._disk.remove(part.path)
-                continue
-            size = sum(map(len, lines)) + len(lines)
-            if part.limit is None and part.path.stat().st_size > size:
-                torn = part.path.read_bytes()[size:]
-                self._disk.cut(part.path, size)
-            number = int(part.path.stem[-4:])
-            file = self._file(part.path, self._disk.append_to(part.path), size)
-            self._windows.append(_Window(number, file, len(lines), checked.head, failed=part.limit is not None))
-            self._window_number, self._window_rows = number, len(lines)
-            self._window_end_s = checked.records[0][0] + WINDOW_S
-            self._rows, self._rows_head = self._rows + len(lines), checked.head
-        return torn
+    @property
+    def low(self) -> bool:
+        """Whether low water was met."""
+        return self._room.low
 
     @property
     def heads(self) -> Heads:
@@ -339,7 +281,7 @@ class RunLog:
                 self._in_between = True  # a suspect file is no reason not to close
                 self.event("log_closed", readings=self._rows, readings_head=self._rows_head)
         finally:
-            self._give_reserve_back()
+            self._room.give_back()
             self.abandon()
         return self.heads
 
@@ -357,8 +299,12 @@ class RunLog:
         self._journals.append(self._file(event_file(self.folder, 1), handle))
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _opened(self, path: Path, size: int) -> AppendFile:
+        """A file that is there, to go on with. Raises OSError."""
+        return self._file(path, self._disk.append_to(path), size)
+
     def _file(self, path: Path, handle: int, size: int = 0) -> AppendFile:
-        return AppendFile(self._disk, path, handle, durable=self.durable, make_room=self._give_reserve_back, size=size)
+        return AppendFile(self._disk, path, handle, durable=self.durable, make_room=self._room.give_back, size=size)
 
     def _is_mute(self) -> bool:
         """Whether nothing can be kept any more; where a timer met that, it is raised here, once."""
@@ -394,12 +340,12 @@ class RunLog:
         if not self._may_go_on(error):
             self._fail(error, name)
         try:
-            path = event_file(self.folder, len(self._journals) + 1)
+            path = event_file(self.folder, len(event_files(self.folder)) + 1)
             self._journals.append(self._file(path, self._disk.create(path)))
             if self.durable:
                 self._disk.sync_folder(self.folder)
             about = {"file": name, "records": self._events, "head": self._events_head, "error": _said(error)}
-            self._put_event(SUSPECT, {**about, "goes_on_in": path.name})
+            self._put_event("suspect", {**about, "goes_on_in": path.name})
             self._put_event(kind, data)
         except OSError as second:
             self._fail(second, name)
@@ -416,7 +362,7 @@ class RunLog:
             self._open_window()
             goes_on_in = f"{READINGS}/{self._windows[-1].file.path.name}"
             about = {"file": name, "records": window.rows, "head": window.head, "error": _said(error)}
-            self._put_event(SUSPECT, {**about, "goes_on_in": goes_on_in})
+            self._put_event("suspect", {**about, "goes_on_in": goes_on_in})
             self._put_rows(held)
         except OSError as second:
             self._fail(second, name)
@@ -455,32 +401,12 @@ class RunLog:
         raise self.failed from error
 
     def _look_at_room(self) -> None:
-        """At low water give the reserve back and tell, once: what is left is for the end of the run."""
-        if self.low:
-            return
-        wanted = LOW_WATER_BYTES + TABLE_BYTES_A_ROW * self._rows
-        try:
-            free = self._disk.free_bytes(self.folder)
-        except OSError:
-            return  # what cannot be asked is met by the next write
-        if free >= wanted:
-            return
-        self.low = True
-        self._give_reserve_back()
-        self.event("low_water", free_bytes=free, wanted_bytes=wanted)
-        if self.on_trouble is not None:
-            self.on_trouble(Trouble(TroubleKind.LOW_WATER, f"{free >> 20} MiB are free", float(free), float(wanted)))
-
-    def _give_reserve_back(self) -> bool:
-        """Free what was held back; says whether there was anything."""
-        path = self.folder / RESERVE
-        if not path.exists():
-            return False
-        try:
-            self._disk.remove(path)
-        except OSError:
-            return False
-        return True
+        """At low water tell, once: what is left, and the reserve, is for the end of the run."""
+        trouble = self._room.ebbed(self._rows)
+        if trouble is not None:
+            self.event("low_water", free_bytes=trouble.value, wanted_bytes=trouble.limit)
+            if self.on_trouble is not None:
+                self.on_trouble(trouble)
 
     def _hold(self, line: bytes) -> None:
         if not self._held:
@@ -488,7 +414,9 @@ class RunLog:
             if self.durable:  # real time: nothing else may come along for longer than a second
                 self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_by_timer)
         self._held.append(line)
-        if not self.durable:
+        if len(self._held) >= HELD_ROWS:
+            self._write_held()
+        elif not self.durable:
             self.tick()
 
     def _flush_by_timer(self) -> None:
@@ -504,7 +432,7 @@ class RunLog:
         self._window_rows = 0
         path = window_path(self.folder, self._window_number)
         handle = self._disk.create(path)
-        self._windows.append(_Window(self._window_number, self._file(path, handle), head=self._head_on_disk()))
+        self._windows.append(Window(self._window_number, self._file(path, handle), head=self._head_on_disk()))
         if self.durable:
             self._disk.sync_folder(path.parent)
 
@@ -547,14 +475,14 @@ class RunLog:
             window.file.close()
             self._windows.remove(window)
 
-    def _sealed(self, window: _Window) -> dict[str, Any]:
+    def _sealed(self, window: Window) -> dict[str, Any]:
         """Make the segment, a second time if the reserve had to be given back for it. Raises OSError, ValueError."""
         try:
             return seal_window(
                 self._disk, self.folder, window.number, self._columns, durable=self.durable, limit=window.rows
             )
         except OSError as error:
-            if error.errno not in FULL or not self._give_reserve_back():
+            if error.errno not in FULL or not self._room.give_back():
                 raise
         return seal_window(
             self._disk, self.folder, window.number, self._columns, durable=self.durable, limit=window.rows

@@ -273,7 +273,8 @@ def _mass(cell: CellFile, sample: Sample | None, findings: Findings, *, simulate
         return cell.mass_kg, True
     where = f"sample {sample.id}"
     if sample.state in ENDED:
-        fix = "test another sample" if sample.state == "destroyed" else "release it from quarantine first"
+        known = {"destroyed": "test another sample", "under_test": "its run goes on, or was interrupted: close it"}
+        fix = known.get(sample.state.value, "release it from quarantine first")
         findings.fault(f"it is {sample.state.value} and cannot be tested", where, fix)
     findings.need(
         sample.type == cell.type,

@@ -20,7 +20,7 @@ DRIFT_V, DRIFT_V_PER_H, MOST_DRIFT_V = 0.02, 0.002, 0.1
 #: When current stops, a cell goes on relaxing after the first step: three times that step bounds both. Our choice.
 RELAXES = 3.0
 #: Where the record does not show the step: a generous one.
-ONSET_V = 0.1
+ONSET_V = 0.05
 #: A sample warmer than it was and than its air heats itself.
 WARMER_K = 3.0
 

@@ -5,37 +5,35 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import sequences
 from bench import bundle, engine, faulted, run_sample
+from bench.after_trip import OnTrip, not_latched
 from bench.answers import Answers, GivenAnswers, HeardAnswers, SimulatedOperator
 from bench.answers_file import Asked, answers_from_file
 from bench.cause import Cause
 from bench.config import load_bench, load_cell, wire_keys
-from bench.data_folder import DataFolder, check_space
+from bench.data_folder import DataFolder
 from bench.guardian.link import NoGuardian, Supervised, inherited_link
 from bench.hands import BorrowedHands
-from bench.hold import hold
 from bench.latch import Latches, latch_of
-from bench.log import RunLog
 from bench.means import Hands
 from bench.notebook import TruthProbe
 from bench.observing import Observer, nobody
-from bench.open_runs import ORDER, OpenRuns, refusal
+from bench.open_runs import OpenRuns
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
 from bench.results import FaultRow, RunResult, SampleUsed, run_result
-from bench.resume import gap_fault, order_data, resumption, taken_up
+from bench.resume import gap_fault, resumption
 from bench.resumption import Resumption
+from bench.run_record import open_record, own_sample, sample_id
 from bench.safe_planning import contactors, safe_plan
 from bench.safe_state import SafeResult
 from bench.samples import Sample
@@ -47,9 +45,6 @@ from sequences.names import JUDGEMENT
 
 Mode = Literal["simulated", "live"]
 T = TypeVar("T")
-
-#: Versions that a record should name.
-LIBRARIES = ("cellbench", "pymodbus", "pyserial", "pyvisa", "pyvisa-py", "pydantic", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,7 @@ def _with_answers(prepared: Prepared, path: Path) -> Prepared:
     """With the answers of a file, each fit for what the sequence asks; a missing one is a warning."""
     plan = prepared.plan
     asked = Asked.by(plan.sequence, plan.entries)
-    answers = answers_from_file(path, asked, simulated=plan.simulated, sample=_sample_id(prepared))
+    answers = answers_from_file(path, asked, simulated=plan.simulated, sample=sample_id(prepared))
     open_ = [
         f"{path} has no answer for {name}: what needs it stays unmeasured" for name in answers.without(plan.entries)
     ]
@@ -210,7 +205,9 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
         clock = system_clock(asyncio.get_running_loop().time)
         Latches(prepared.data.path).refuse(prepared.plan.bench.name)
         keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
-        lock = prepared.data.lock(keys, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s())
+        lock = prepared.data.lock(
+            keys, bench=prepared.order.bench, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()
+        )
         with lock:
             async with inherited_link(os.environ) as link:
                 link.holding(lock.handles)
@@ -251,9 +248,9 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
         async with Station(
             plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated, lent=far.lent
         ) as station:
-            run_id, folder, log, resumed = await _record(prepared, far, station, heard, observer)
+            run_id, folder, log, resumed = await open_record(prepared, far, station, heard, observer)
             shift_s = 0.0 if resumed is None else resumed.shift_s
-            touched = run_sample.Touched(prepared.data.samples, _own_sample(prepared))
+            touched = run_sample.Touched(prepared.data.samples, own_sample(prepared))
             try:
                 recorder = Recorder(log, _recorded(plan, station), shift_s=shift_s)
                 await far.link.arm(safe_plan(plan, far.urls), folder)
@@ -287,7 +284,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             mode=prepared.mode,
             wall_s=real_elapsed_s() - begun_s,
             sample=SampleUsed(
-                id=_sample_id(prepared), mass_kg=plan.sample_mass_kg, mass_is_nominal=plan.sample_mass_nominal
+                id=sample_id(prepared), mass_kg=plan.sample_mass_kg, mass_is_nominal=plan.sample_mass_nominal
             ),
             entered=_entered(plan, heard),
         )
@@ -302,7 +299,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
         OpenRuns(prepared.data.path).end(run_id)
         try:
-            sample = _own_sample(prepared)
+            sample = own_sample(prepared)
             if sample is not None:
                 run_sample.keep(prepared.data.samples, sample, run_id, outcome)
         except (ConfigError, RecordError) as error:  # the run stands as it was sealed; only the sample missed it
@@ -311,58 +308,10 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
         return result
 
 
-async def _record(
-    prepared: Prepared, far: FarEnd, station: Station, heard: HeardAnswers, observer: Observer
-) -> tuple[str, Path, RunLog, Resumption | None]:
-    """The run's record: a new one, or an interrupted one that is taken up. Raises BenchHeld where another run of this
-    bench was interrupted; the bench was made safe then."""
-    plan, order = prepared.plan, prepared.order
-    if prepared.resumption is not None and order.resume is not None:
-        log, resumed = await taken_up(
-            order.resume,
-            prepared.resumption,
-            station,
-            far.clock,
-            sample=_sample_id(prepared),
-            operator=order.operator or ("cellbench" if order.auto else "operator"),
-            scan=order.scan,
-            auto=order.auto,
-            data=prepared.data.path,
-            answers=heard,
-            observer=observer,
-        )
-        heard.heard.update(resumed.heard)
-        return resumed.run_id, order.resume, log, resumed
-    stays = far.truth is None  # a bench in virtual time is gone with its run
-    open_runs = OpenRuns(prepared.data.path)
-    interrupted = open_runs.interrupted(plan.bench.name) if stays else ()
-    if interrupted:
-        raise refusal(interrupted, (await hold(station))[1])
-    check_space(order.out or prepared.data.runs, plan.estimated.bytes)
-    run_id, folder = prepared.data.new_run(order.out, plan.sequence.id)
-    log = RunLog.create(folder, far.clock, durable=not far.simulated, header=_header(prepared, run_id, far))
-    try:
-        _put_inputs(folder, prepared)
-        if stays:
-            names = ("bench", "cell", "channel", "sample", "operator", "answers")
-            fields = {name: getattr(order, name) for name in names}
-            bundle.put(folder, ORDER, order_data({**fields, "overrides": dict(order.overrides)}))
-            open_runs.begin(run_id, plan.bench.name, folder)
-    except BaseException:
-        log.close()
-        raise
-    return run_id, folder, log, None
-
-
-def _own_sample(prepared: Prepared) -> Sample | None:
-    """The sample whose record this run changes; a simulated cell is not the sample."""
-    return prepared.sample if prepared.mode == "live" else None
-
-
-def _latching(prepared: Prepared, run_id: str, folder: Path, far: FarEnd) -> engine.OnTrip:
+def _latching(prepared: Prepared, run_id: str, folder: Path, far: FarEnd) -> OnTrip:
     """Where a trip is latched: in the data folder, unless the bench is gone with its run."""
     if prepared.mode == "simulated" and far.truth is not None:
-        return engine.not_latched
+        return not_latched
     latches = Latches(prepared.data.path)
 
     def put(cause: Cause, safe: SafeResult) -> None:
@@ -378,7 +327,7 @@ def _at_bench(answers: Answers, prepared: Prepared, far: FarEnd) -> Answers:
         return answers
     truth, channel = far.truth, prepared.plan.channel.name
     seen = None if truth is None else lambda: truth.seen(channel)
-    return answers.at_bench(sample=_sample_id(prepared), seen=seen)
+    return answers.at_bench(sample=sample_id(prepared), seen=seen)
 
 
 def _plain(values: Mapping[str, float | tuple[float, ...]]) -> dict[str, float | list[float | None] | None]:
@@ -390,41 +339,6 @@ def _plain(values: Mapping[str, float | tuple[float, ...]]) -> dict[str, float |
     return {
         name: [number(turn) for turn in value] if isinstance(value, tuple) else number(value)
         for name, value in sorted(values.items())
-    }
-
-
-def _put_inputs(folder: Path, prepared: Prepared) -> None:
-    """The run's inputs as they were read, and what was decided from them."""
-    plan = prepared.plan
-    bundle.put(folder, "bench.toml", plan.bench.origin.text)
-    bundle.put(folder, "cell.toml", plan.cell.origin.text)
-    bundle.put(folder, "sequence.yaml", prepared.sequence_text)
-    bundle.put(folder, "plan.json", plan.document())
-    sample = prepared.sample or run_sample.made_up(_sample_id(prepared), plan.cell)
-    bundle.put(folder, "sample.json", sample.model_dump_json(by_alias=True, indent=1) + "\n")
-    versions = {name: version(name) for name in LIBRARIES}
-    system = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
-    bundle.put(folder, "environment.json", {**system, "packages": versions})
-
-
-def _sample_id(prepared: Prepared) -> str:
-    return run_sample.sample_id(prepared.sample, prepared.plan.cell, prepared.order.seed)
-
-
-def _header(prepared: Prepared, run_id: str, far: FarEnd) -> dict[str, Any]:
-    order, plan = prepared.order, prepared.plan
-    return {
-        "run_id": run_id,
-        "mode": prepared.mode,
-        "virtual_time": far.simulated,
-        "guardian": far.link.name,
-        "sequence": plan.sequence.id,
-        "bench": plan.bench.name,
-        "channel": plan.channel.name,
-        "cell": plan.cell.type,
-        "sample": _sample_id(prepared),
-        "operator": order.operator or ("simulated operator" if order.simulate else None),
-        "seed": order.seed if order.simulate else None,
     }
 
 
@@ -459,9 +373,9 @@ def _entered(plan: Plan, answers: HeardAnswers) -> dict[str, str]:
 
 @contextmanager
 def _stop_signals() -> Iterator[asyncio.Event]:
-    """Ctrl-C and SIGTERM set the event; a second one sets it again, which changes nothing."""
+    """Ctrl-C, SIGTERM and a closed terminal set the event; a second one sets it again, which changes nothing."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    handled = [number for number in (signal.SIGINT, signal.SIGTERM) if _handle(loop, number, stop)]
+    handled = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _handle(loop, number, stop)]
     try:
         yield stop
     finally:

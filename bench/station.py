@@ -19,7 +19,8 @@ from drivers.errors import DeviceError, Fault
 from drivers.models import driver_model
 from drivers.reading import Reading
 from drivers.wires import Flight, Wire
-from drivers.wires.opening import make_wire
+from drivers.wires.health import LineEvent
+from drivers.wires.opening import make_wire, prepared
 from drivers.wires.url import wire_key
 
 
@@ -58,6 +59,13 @@ class Station:
                 self.wires[key] = borrowed or make_wire(url, flight=counted, simulated=simulated)
             self._keys[name] = key
             self.devices[name] = made_device(plan.bench, name, self.wires[key], clock, plan.points[name])
+            # Limits and interlocks hang on all but the chambers: theirs are the connections that come back first.
+            prepared(self.wires[key], safety=not isinstance(self.devices[name], Chamber))
+
+    def tell(self, event: LineEvent) -> None:
+        """Tell ``event`` from now on what becomes of the wires (``line_degraded``, ``wrong_unit``, ``port_shared``)."""
+        for wire in self.wires.values():
+            prepared(wire, event=event)
 
     async def __aenter__(self) -> Station:
         """Open and connect. Raises DeviceError with the faults of every device that failed, and what was found on."""

@@ -160,6 +160,11 @@ def _unclosed(found: _Findings) -> Verification:
     """Open or interrupted: the logs must hold up to the last whole record, a torn tail is no alteration."""
     folder = found.folder
     events = _events(found)
+    if events is not None and events.records:
+        version = schemas.version_of(events.records[0]["data"].get("schema"), "events")
+        if version is not None and version > len(schemas.STEPS["events"]) + 1:
+            found.add(EVENTS, f"has schema cellbench/events/{version}; this program knows {schemas.newest('events')}")
+            return Verification(folder, VerifyStatus.NEWER, tuple(found.problems), owned=_is_owned(folder))
     torn: list[str] = []
     if events is not None:
         torn += [events.file.name] if events.torn else []

@@ -13,61 +13,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from drivers.capabilities import Device, DeviceKind, DeviceSettings, DriverModel, Identity, OnCommLoss, PointKind, Span
 from drivers.errors import DeviceError, DeviceRefused, ReadbackMismatch, WireError, WrongDevice
+from drivers.page_constants import Constant
+from drivers.point_blocks import blocks_of
 from drivers.point_list import BIT_TABLES, QUANTITIES, ListedPoint, PointList, Table, parse
 from drivers.reading import Quality, Reading
 from drivers.rounds import Look, Rounds
 from drivers.wires import ModbusWire
 
-#: The longest block that one request reads.
-LONGEST_BITS = 256
-LONGEST_WORDS = 64
 TRIES = 2
 #: Modbus exceptions "illegal function" and "illegal data address".
 NOT_THERE = (1, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Neighbours of one table that one request reads; ``members`` are (place in the readings, first place, point)."""
-
-    table: Table
-    address: int
-    count: int
-    timeout_s: float
-    members: tuple[tuple[int, int, ListedPoint], ...]
-
-
-def blocks_of(points: Iterable[ListedPoint], used: tuple[ListedPoint, ...]) -> tuple[Block, ...]:
-    """The fewest requests that read the used points, in the order of their first one.
-
-    Only what the page names is read through: another address may not exist. Points of another timeout are apart.
-    """
-    named = {(point.table, point.timeout_s, point.address + at) for point in points for at in range(point.count)}
-    places = {point.name: place for place, point in enumerate(used)}
-    groups: list[list[ListedPoint]] = []
-    for point in sorted(used, key=lambda its: (its.table, its.timeout_s, its.address)):
-        last = groups[-1] if groups else None
-        if last is not None and (last[0].table, last[0].timeout_s) == (point.table, point.timeout_s):
-            longest = LONGEST_BITS if point.table in BIT_TABLES else LONGEST_WORDS
-            between = range(last[0].address, point.address)
-            bridged = all((point.table, point.timeout_s, address) in named for address in between)
-            if bridged and point.address + point.count - last[0].address <= longest:
-                last.append(point)
-                continue
-        groups.append([point])
-    found = []
-    for group in groups:
-        first = group[0]
-        end = max(point.address + point.count for point in group)
-        members = tuple((places[point.name], point.address - first.address, point) for point in group)
-        found.append(Block(first.table, first.address, end - first.address, first.timeout_s, members))
-    return tuple(sorted(found, key=lambda block: min(place for place, _, _ in block.members)))
 
 
 class ModbusPoints:
@@ -107,16 +68,21 @@ class ModbusPoints:
         return self._channels
 
     async def connect(self) -> Identity:
-        """Read every used point, and every output, once; nothing is written.
+        """Read the page's constants, every used point, and every output, once; nothing is written.
 
-        Raises WireError, DeviceRefused, and WrongDevice: an address or a function that the module does not have, or a
-        serial number in the bench file, which cannot be compared.
+        Raises WireError, DeviceRefused, and WrongDevice: another constant (its words swapped, say), an address or a
+        function that the module does not have, or a serial number in the bench file, which cannot be compared.
         """
         if self._serial is not None:
             raise WrongDevice(
                 self._name, "identifying it", "a point list tells no serial number", "take `serial` out of its device"
             )
         try:
+            for constant in self._page.constants:
+                differs = await self._constant_differs(constant)
+                if differs is not None:
+                    fix = "correct the point list: word_order, type, or the address"
+                    raise WrongDevice(self._name, "comparing its constants", differs, fix)
             await self.read()
             for output in self._page.outputs:
                 await self._held(output, f"reading {output.name}")
@@ -141,13 +107,15 @@ class ModbusPoints:
         return tuple(found)
 
     async def deviations(self) -> tuple[str, ...]:
-        """How the module differs now from how it was armed and switched: every output that was, its watchdog.
+        """How the module differs now from how it was armed and switched: every output that was, its watchdog, its
+        page's constants.
 
-        Two requests a call; () before anything was. Raises WireError, DeviceRefused.
+        Two requests a call. Raises WireError, DeviceRefused.
         """
         looks: dict[str, Look] = {name: partial(self._output_differs, name) for name in self._outputs}
         if self._dog_words:
             looks["watchdog"] = self._watchdog_differs
+        looks |= {f"[{its.name}]": partial(self._constant_differs, its) for its in self._page.constants}
         return await self._rounds.go((), looks)
 
     async def _output_differs(self, name: str) -> str | None:
@@ -155,6 +123,10 @@ class ModbusPoints:
         if await self._held(output, "looking for deviations") == wanted:
             return None
         return f"{name} reads {'OFF' if wanted else 'ON'} where {'ON' if wanted else 'OFF'} was set"
+
+    async def _constant_differs(self, constant: Constant) -> str | None:
+        table: Table = "holding" if constant.table == "holding" else "input"
+        return constant.differs(await self._ask(table, constant.address, constant.count, "reading a constant", None))
 
     async def _watchdog_differs(self) -> str | None:
         dog, words = self._page.watchdog, self._dog_words

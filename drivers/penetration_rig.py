@@ -147,6 +147,9 @@ class PenetrationRig:
         if kind is not None and kind not in _RIG_TYPES:
             raise WrongDevice(self._name, doing, f"rig type {kind:g} is none of 1 nail, 2 crush, 3 both")
         self._state(look, doing)
+        differs = await self._watch.constants_differ()
+        if differs is not None:
+            raise WrongDevice(self._name, doing, differs, "correct word_order, type or address in the register profile")
         await self._alive(look)
         self._watch.connected(version)
         return Identity("rig PLC", self._profile.title, "", "not told" if version is None else f"map {version:g}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from drivers.capabilities import PointKind, Span
 from drivers.errors import ConfigError, Fault
+from drivers.page_constants import Constant, constants
 from drivers.profile_page import LAST_ADDRESS, ORDERS, Page
 from drivers.registers import RANGE, WORDS, RegisterType, WordOrder, number_of, words_of
 from drivers.toml_text import KeyPath
@@ -140,6 +141,7 @@ class PointList:
     evidence: str
     points: Mapping[str, ListedPoint]
     watchdog: Watchdog | None
+    constants: tuple[Constant, ...] = ()
 
     @property
     def outputs(self) -> tuple[ListedPoint, ...]:
@@ -162,7 +164,7 @@ def parse(text: str, where: str) -> PointList:
 class _Reader(Page):
     def point_list(self) -> PointList:
         texts = ("name", "title", "evidence")
-        known = ("schema", *texts, "word_order", "timeout", "watchdog", "points")
+        known = ("schema", *texts, "word_order", "timeout", "watchdog", "points", "constants")
         self.keys(self.document, known, (), needed=(*texts, "points"))
         self.order = self.choice(self.document, "word_order", ORDERS, "ABCD", ())
         timeout_s = self.seconds(self.document, "timeout", (), LONGEST_TIMEOUT_S, default=TIMEOUT_S)
@@ -175,6 +177,7 @@ class _Reader(Page):
             evidence=self.text("evidence"),
             points={name: self.point(name, self.table(table, name, ("points",)), timeout_s) for name in table},
             watchdog=self.watchdog() if "watchdog" in self.document else None,
+            constants=constants(self, ("holding", "input")),
         )
         self.clashes(made)
         self.raise_faults()

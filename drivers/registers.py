@@ -6,6 +6,7 @@ a 32-bit value comes first is the maker's choice: ``ABCD`` the high word (Siemen
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -13,6 +14,9 @@ from typing import Literal
 WordOrder = Literal["ABCD", "CDAB"]
 RegisterType = Literal["u16", "s16", "u32", "s32", "f32"]
 
+#: The smallest float that is not subnormal. What is nearer to zero is no measurement: it is a float whose words are
+#: swapped (25.0 reads as 2.3e-41), or no float at all.
+LEAST_NORMAL = 2.0**-126
 #: How many registers each type takes.
 WORDS: dict[str, int] = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
 #: The smallest and largest number of each integer type.
@@ -25,7 +29,7 @@ RANGE: dict[str, tuple[int, int]] = {
 
 
 def number_of(words: Sequence[int], kind: RegisterType, order: WordOrder) -> float:
-    """The number in one or two registers; an int but for ``f32``, which may be NaN."""
+    """The number in one or two registers; an int but for ``f32``, which is NaN where it is not finite or subnormal."""
     if kind == "u16":
         return words[0]
     if kind == "s16":
@@ -36,7 +40,8 @@ def number_of(words: Sequence[int], kind: RegisterType, order: WordOrder) -> flo
         return whole
     if kind == "s32":
         return whole - 0x1_0000_0000 if whole & 0x8000_0000 else whole
-    return float(struct.unpack(">f", whole.to_bytes(4, "big"))[0])
+    value = float(struct.unpack(">f", whole.to_bytes(4, "big"))[0])
+    return value if value == 0.0 or LEAST_NORMAL <= abs(value) < math.inf else math.nan
 
 
 def words_of(number: float, kind: RegisterType, order: WordOrder) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from drivers.capabilities import PointKind
 from drivers.errors import ConfigError, Fault
+from drivers.page_constants import Constant, constants
 from drivers.profile_page import LAST_ADDRESS, ORDERS, Page
 from drivers.registers import RANGE, WORDS, RegisterType, WordOrder, number_of, words_of
 from drivers.toml_text import KeyPath
@@ -158,6 +159,7 @@ class RigProfile:
     key: int
     codes: Mapping[str, int]
     ring: Ring
+    constants: tuple[Constant, ...] = ()
 
 
 def parse(text: str, where: str) -> RigProfile:
@@ -179,7 +181,7 @@ class _Reader(Page):
     def profile(self) -> RigProfile:
         tables = ("signals", "points", "parameters", "command", "ring")
         texts = ("name", "title", "evidence", "word_order", "heartbeat", "timeout")
-        self.keys(self.document, ("schema", *texts, *tables), (), needed=(*texts, *tables))
+        self.keys(self.document, ("schema", *texts, *tables, "constants"), (), needed=(*texts, *tables))
         self.order = self.choice(self.document, "word_order", ORDERS, "ABCD", ())
         signals = self.registers("signals", NEEDED_SIGNALS, OTHER_SIGNALS, ("invalid",))
         parameters = self.registers("parameters", NEEDED_PARAMETERS, OTHER_PARAMETERS, ("off",))
@@ -205,6 +207,7 @@ class _Reader(Page):
             key=self.integer(command, "key", ("command",), high=LAST_ADDRESS),
             codes=codes,
             ring=self.ring(signals),
+            constants=constants(self, ("holding",)),
         )
         self.overlaps(made)
         self.raise_faults()

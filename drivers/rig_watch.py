@@ -41,6 +41,8 @@ class RigWatch:
             self._beat_s = -math.inf
             return ()
         looks: dict[str, Look] = {"stroke": self._stroke_differs}
+        if self._link.profile.constants:
+            looks["constants"] = self.constants_differ
         if math.isfinite(self._map):
             looks["map"] = self._map_differs
         return await self.rounds.go((self._in_hand,), looks)
@@ -71,6 +73,14 @@ class RigWatch:
                     f"{register.name} reads {register.value(found):g} where {register.value(words):g} was set: "
                     "somebody changed the stroke, or the PLC started anew"
                 )
+        return None
+
+    async def constants_differ(self) -> str | None:
+        """The first constant of the profile that reads otherwise. Raises WireError, DeviceRefused."""
+        for constant in self._link.profile.constants:
+            differs = constant.differs(await self._link.read(constant.address, constant.count, "reading a constant"))
+            if differs is not None:
+                return differs
         return None
 
     async def _map_differs(self) -> str | None:

@@ -131,6 +131,11 @@ class Strikes:
             if strike.step is not None and strike.step in names:
                 self._after(strike.after_s, lambda index=index: self._strike(index))  # type: ignore[misc]
 
+    def strike_now(self, strike: Strike) -> None:
+        """Strike what is in no script."""
+        self._strikes = (*self._strikes, strike)
+        self._strike(len(self._strikes) - 1)
+
     async def heal(self) -> None:
         """No fault any more, and none to come. Idempotent."""
         self.stop()
@@ -283,9 +288,8 @@ class Strikes:
         device = scene.personality(strike.where)
         if name in _WRONG:
             how = _WRONG[name](strike)
-            before = {key: getattr(device, key) for key in how}
             device.go_wrong(**how)
-            return lambda: _done(device.go_wrong(**before))
+            return lambda: _done(device.go_wrong(**{key: _WELL[key] for key in how}))
         if name == "stuck_meter":
             device.stuck = True
             return lambda: setattr(device, "stuck", False)
@@ -391,6 +395,16 @@ _WRONG: Mapping[str, Callable[[Strike], dict[str, object]]] = {
     "deaf_to_settings": lambda _: {"deaf": True},
     "output_stays_on": lambda _: {"deaf": True, "welded": True},
     "gain_error": lambda strike: {"sense_gain": strike.number("factor")},
+}
+
+#: The same attributes of a device that is well.
+_WELL: Mapping[str, object] = {
+    "extra_v": 0.0,
+    "extra_gain": 1.0,
+    "sense_gain": 1.0,
+    "deaf": False,
+    "welded": False,
+    "protected": True,
 }
 
 _CONTACTS: Mapping[str, SignalKind] = {

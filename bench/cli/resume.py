@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.ending import examples_of, print_json, progress, told
+from bench.cli.ending import examples_of, print_json, progress, told, under_guardian
 from bench.cli.options import DATA, JSON, RUN
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ def resume(
     Otherwise exit codes as of `run`. An abuse test is never resumed.
     """
     with told(as_json=as_json):
-        from bench.guardian import guarded
-
-        code = guarded(context.find_root().obj)
-        if code is not None:
-            raise typer.Exit(code)
+        under_guardian(context, as_json=as_json)
         from bench.answers import AnswersInTurn
         from bench.cli.asking import Terminal
         from bench.cli.run import perform

@@ -95,8 +95,14 @@ class Channel:
         self.heard_s = asyncio.get_running_loop().time()
         *lines, self._held = (self._held + data).split(b"\n")
         for line in lines:
-            if line != _BEAT[:-1]:
-                self._hear(json.loads(line))
+            if line == _BEAT[:-1]:
+                continue
+            try:
+                message = json.loads(line)
+            except ValueError:
+                self._end("the far end does not speak as it should")
+                return
+            self._hear(message)
 
     def _end(self, why: str) -> None:
         self._open = False

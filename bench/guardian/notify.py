@@ -8,15 +8,11 @@ from collections.abc import Mapping
 
 
 class Notifier:
-    """Speaks to ``$NOTIFY_SOCKET``, and says nothing where there is none. ``watchdog_s`` is how long systemd waits
-    between two signs of life; None where it does not watch this process."""
+    """Speaks to ``$NOTIFY_SOCKET``, and says nothing where there is none."""
 
-    def __init__(self, environ: Mapping[str, str], pid: int) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         where = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + where[1:] if where.startswith("@") else where
-        micros, whose = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
-        watched = micros.isdecimal() and int(micros) > 0 and whose == str(pid)
-        self.watchdog_s = int(micros) / 1e6 if watched else None
 
     def ready(self) -> None:
         self._send("READY=1")

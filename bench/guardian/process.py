@@ -8,11 +8,14 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.guardian.aside import Aside
 from bench.guardian.channel import BEAT_S, SILENCE_S, Channel
 from bench.guardian.journal import Journal
 from bench.guardian.link import VARIABLE
@@ -28,6 +31,8 @@ from drivers.wires.lending import Lending
 ABORTED, NOT_SAFE = 3, 4
 #: How long a killed process may take to be gone.
 GONE_S = 2.0
+#: How long a terminal may take to show what was said.
+LAST_WORDS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,8 @@ class Guardian:
             child=child,
             plan=plan.document(),
         )
-        self._journal.sync()
+        if not self._journal.settle():
+            self._told(f"the disk of {message['folder']} does not answer")
         self._notifier.status(f"guards {plan.bench}, channel {plan.channel}")
         return True
 
@@ -203,7 +209,13 @@ class Guardian:
             return how
 
         over = TakeOver(bench, journal, end_child=end_child, ended=self._ended, told=self._told)
-        safe = await over.run(why, stimulated=self._stimulated)
+        try:
+            safe = await over.run(why, stimulated=self._stimulated)
+        except Exception:  # noqa: BLE001 - a slip here: the child is ended all the same, its devices' watchdogs act
+            safe = False
+            self._told(f"MAKING SAFE BROKE OFF: {traceback.format_exc()}")
+            journal.note("broken_off", trace=traceback.format_exc())
+            await end_child()
         journal.close()
         await bench.close()
         return Guarded(ABORTED if safe else NOT_SAFE, why)
@@ -226,19 +238,36 @@ async def _killed(waiting: asyncio.Task[int], child: asyncio.subprocess.Process 
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def say(text: str) -> None:
-    """To the terminal, if there still is one."""
+class Voice:
+    """Speaks to whoever sits at the terminal, from a thread: nobody may be reading what stands behind it."""
+
+    def __init__(self) -> None:
+        self._aside = Aside("guardian's voice")
+
+    def say(self, text: str) -> None:
+        self._aside.do(partial(_said_aloud, f"GUARDIAN: {text}\n"))
+
+    def close(self) -> None:
+        self._aside.settle(LAST_WORDS_S)
+
+
+def _said_aloud(line: str) -> None:
     try:
-        sys.stderr.write(f"GUARDIAN: {text}\n")
+        sys.stderr.write(line)
         sys.stderr.flush()
     except (OSError, ValueError):
-        return
+        return  # there is no terminal any more
 
 
 def guard(command: Sequence[str], environ: Mapping[str, str]) -> Guarded:
     """Be the guardian of a child that runs this command, until it is over."""
 
-    async def main() -> Guarded:
-        return await Guardian(command, notifier=Notifier(environ, os.getpid()), told=say).run()
+    voice = Voice()
 
-    return asyncio.run(main())
+    async def main() -> Guarded:
+        return await Guardian(command, notifier=Notifier(environ), told=voice.say).run()
+
+    try:
+        return asyncio.run(main())
+    finally:
+        voice.close()

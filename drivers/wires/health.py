@@ -28,7 +28,7 @@ WRONG_UNITS = 3
 WRONG_UNIT_WITHIN_S = 60.0
 #: A serial port is looked at for other openers after so many failures in a row, and not again for so long.
 SUSPICIOUS = 3
-LOOK_AGAIN_S = 10.0
+LOOK_AGAIN_S = 60.0
 
 _KINDS: tuple[tuple[type[WireError], str], ...] = (
     (WireTimeout, "no reply"),

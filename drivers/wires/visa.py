@@ -284,7 +284,8 @@ class VisaLines(PortWire):
         def tell(session: Session) -> None:
             session.tell(line, real_elapsed_s() + timeout_s)
 
-        await self._carried(lambda: self._exchange(tell, device, doing, timeout_s, pause_s, urgent=stop), stop=stop)
+        exchange = self._tell_at_once if stop else self._exchange
+        await self._carried(lambda: exchange(tell, device, doing, timeout_s, pause_s, urgent=stop), stop=stop)
 
     def recognise(self, question: str, answer: str, *, pause_s: float = 0.0) -> None:
         """After trouble, go on only when ``question`` is answered by exactly ``answer``."""
@@ -326,9 +327,30 @@ class VisaLines(PortWire):
             if pause_s:
                 self._quiet_until_s = loop.time() + pause_s
 
-    async def _resynchronise(self, timeout_s: float, *, free: bool) -> None:
-        """A new session whose next line is the answer to the next question. Raises ExchangeError."""
-        await self._free()
+    async def _tell_at_once(
+        self, job: Callable[[Session], T], device: str, doing: str, timeout_s: float, pause_s: float, *, urgent: bool
+    ) -> T:
+        """A line that has no answer need not wait until late answers are sorted out. Raises WireError."""
+        loop = asyncio.get_running_loop()
+        if self._quiet_until_s > loop.time():
+            await asyncio.sleep(self._quiet_until_s - loop.time())
+        try:
+            if self._worker is not None and await self._running().run(Session.strays, timeout_s):
+                await self._free()  # unasked bytes, or the far end has gone
+            if self._worker is None:
+                self._suspect = True
+                await self._open_session(free=urgent)
+            return await self._running().run(job, timeout_s)
+        except ExchangeError as failed:
+            self._suspect = True
+            await self._free()
+            raise failed.of(device, doing) from None
+        finally:
+            if pause_s:
+                self._quiet_until_s = loop.time() + pause_s
+
+    async def _open_session(self, *, free: bool) -> None:
+        """A new session that nothing is known of yet. Raises ExchangeError."""
         self._turn_to_connect(free=free)
         self._worker = Worker(self._parts, self._flight)
         try:
@@ -336,6 +358,11 @@ class VisaLines(PortWire):
         except ExchangeError:
             self.pace.failed()
             raise
+
+    async def _resynchronise(self, timeout_s: float, *, free: bool) -> None:
+        """A new session whose next line is the answer to the next question. Raises ExchangeError."""
+        await self._free()
+        await self._open_session(free=free)
         if self._known is not None:
             question, answer, pause_s = self._known
 
@@ -344,7 +371,7 @@ class VisaLines(PortWire):
                 if found != answer:
                     raise ExchangeError(FrameError, f"{question!r} is answered by {found!r}, before it was {answer!r}")
 
-            await self._worker.run(prove, timeout_s)
+            await self._running().run(prove, timeout_s)
             await asyncio.sleep(pause_s)
         self._suspect = False
 

@@ -68,11 +68,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class PointList:
-    """A page. ``watchdog`` holds its timeout in seconds, at most ``watchdog_max_s``."""
+    """A page. ``watchdog`` holds its timeout in seconds, at most ``watchdog_max_s``; ``constants`` are registers by
+    name, with their table and what they hold."""
 
     points: Mapping[str, Point]
     watchdog: Register | None
     watchdog_max_s: float
+    constants: Mapping[str, tuple[str, Register, float]]
 
 
 def parse_point_list(text: str, where: str = "") -> PointList:
@@ -86,9 +88,13 @@ def parse_point_list(text: str, where: str = "") -> PointList:
         watchdog = page.get("watchdog")
         register = None if watchdog is None else register_of(watchdog["timeout"], order)
         most_s = 0.0 if watchdog is None else seconds(watchdog["max"])
+        constants = {
+            name: (str(entry.get("table", "holding")), register_of(entry, order), float(entry["value"]))
+            for name, entry in page.get("constants", {}).items()
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a point list: {where}: {error}") from error
-    return PointList(points, register, most_s)
+    return PointList(points, register, most_s, constants)
 
 
 def _point(name: str, entry: Mapping[str, Any], order: str) -> Point:
@@ -112,7 +118,8 @@ class ModbusPoints:
     """Points are wired by their names on the page; what is wired to a name that is not on it does nothing.
 
     ``force`` makes an input read ON or OFF whatever is wired to it, ``force_raw`` puts a raw value (its ``invalid``,
-    say) where a point stands, ``mend`` undoes both. ``outputs`` is what they are, ON or OFF.
+    say) where a point stands, ``mend`` undoes both. ``outputs`` is what they are, ON or OFF; ``constants`` what stands
+    where the page says so.
     """
 
     def __init__(self, spec: DeviceSpec, plant: Plant, seed: int, timers: Timers) -> None:
@@ -120,6 +127,7 @@ class ModbusPoints:
             raise ValueError(f"device {spec.name!r}: a point list is needed")
         self.faults = Faults()
         self.page = page = parse_point_list(spec.profile, spec.profile_where)
+        self.constants = dict(page.constants)
         self.watchdog = HostWatchdog(timers, self._to_safe)
         self._timeout_raw = 0.0
         self._plant = plant
@@ -169,7 +177,9 @@ class ModbusPoints:
     def read(self, table: str, address: int, count: int) -> list[int]:
         held = self._at[table]
         dog = self.page.watchdog if table == "holding" else None
+        constants = [(register, raw) for where, register, raw in self.constants.values() if where == table]
         known = [*held, *(dog.addresses if dog is not None else ())]
+        known += [at for register, _ in constants for at in register.addresses]
         if not known or address < min(known) or address + count - 1 > max(known):
             raise RefusedError(ILLEGAL_ADDRESS)
         values = [0] * count
@@ -181,6 +191,8 @@ class ModbusPoints:
                     self._put(point, values, address)
         if dog is not None:
             _place(dog, dog.raw_words(self._timeout_raw), values, address)
+        for register, raw in constants:
+            _place(register, register.raw_words(raw), values, address)
         return values
 
     def _put(self, point: Point, values: list[int], address: int) -> None:

@@ -176,6 +176,8 @@ class PenetrationRig:
             put(register, _worded(register, self._signals[name]))
         for name, point in page.points.items():
             put(point.register, self._point(name, point))
+        for register, raw in page.constants.values():
+            put(register, _held(register, raw))
         for at in range(COMMAND_WORDS):
             put(Register(page.command + at), self._command_word(at))
         if page.ring is not None:
@@ -321,6 +323,11 @@ class PenetrationRig:
             "hold_s": 86400.0,
         }.get(name)
         return most is None or 0.0 <= value <= most + 1e-9
+
+
+def _held(register: Register, raw: float) -> Callable[[], list[int]]:
+    words = register.raw_words(raw)
+    return lambda: words
 
 
 def _worded(register: Register, value: Callable[[], float]) -> Callable[[], list[int]]:

@@ -53,6 +53,7 @@ class RigProfile:
     key: int
     codes: Mapping[int, str]
     ring: Ring | None
+    constants: Mapping[str, tuple[Register, float]]
 
 
 def parse_rig_profile(text: str, where: str = "") -> RigProfile:
@@ -72,6 +73,10 @@ def parse_rig_profile(text: str, where: str = "") -> RigProfile:
             key=int(page["command"]["key"]),
             codes={int(code): name for name, code in page["command"]["codes"].items()},
             ring=None if ring is None else _ring(ring, signals, order),
+            constants={
+                name: (register_of(entry, order), float(entry["value"]))
+                for name, entry in page.get("constants", {}).items()
+            },
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a rig profile: {where}: {error}") from error

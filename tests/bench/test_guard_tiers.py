@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from bench.binding.shapes import GuardLimit
-from bench.cause import EndKind
+from bench.cause import Cause, EndKind
 from bench.energy import Energy
 from bench.guard import Guard, is_fire
 from bench.rules.shapes import Ceiling, CrossCheck, Detector, Rate, RuleSpec, Runaway
@@ -104,6 +104,17 @@ def test_a_trip_after_a_stop_still_takes_energy_away_and_the_first_stays_the_cau
         assert watch.taken == [("trip: sample.temperature", False)]
         assert watch.energy.forbidden
         assert watch.rule() == "sample.temperature (stop)"
+
+    in_virtual_time(scene())
+
+
+def test_what_the_way_out_of_a_stop_brings_about_is_no_trip() -> None:
+    async def scene() -> None:
+        watch = Watch(HOT, SOFT)
+        watch.temperatures(59.1)
+        watch.energy.forbid()  # the engine has begun the safe state
+        watch.temperatures(61.1)
+        assert watch.events.kinds == ["stop"]
 
     in_virtual_time(scene())
 
@@ -323,6 +334,21 @@ def test_which_rules_are_of_fire(rule: str | None, fire: bool) -> None:
     assert is_fire(rule) is fire
 
 
+@pytest.mark.fault("F54", "H10")
+def test_after_a_trip_a_door_still_stops_the_tool() -> None:
+    async def scene() -> None:
+        watch = Watch(HOT, DOOR_SHUT)
+        watch.guard.stimulated = True
+        watch.energy.begin("heat")
+        watch.temperatures(61.1)
+        assert watch.taken == [("trip: sample.temperature", False)]
+        watch.say((DOOR, 0.0))
+        assert watch.taken[1:] == [("after a trip: interlock.door_closed", False)]
+        assert watch.guard.later is not None
+
+    in_virtual_time(scene())
+
+
 # Deviations and time
 
 
@@ -334,6 +360,17 @@ def test_a_deviation_is_the_devices_fault() -> None:
         cause = watch.guard.tripped.result()
         assert (cause.kind, cause.device) == (EndKind.DEVICE, "psb")
         assert cause.rule == "deviation: VOLT? reads 4.3 V where 4.2 V was set"
+        assert len(watch.taken) == 1
+
+    in_virtual_time(scene())
+
+
+@pytest.mark.fault("F71")
+def test_a_host_that_did_not_watch_is_a_cause() -> None:
+    async def scene() -> None:
+        watch = Watch(HOT)
+        watch.guard.distrust_host(Cause(EndKind.HOST, "suspended", None, 3.0, 2.0))
+        assert watch.guard.tripped.result().kind is EndKind.HOST
         assert len(watch.taken) == 1
 
     in_virtual_time(scene())

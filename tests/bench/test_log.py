@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import log as log_module
+from bench import room
 from bench.chain import GENESIS
 from bench.log import RunLog
 from drivers.errors import RecordError
@@ -222,7 +223,7 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_run_does_not_start_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "ROOM_BYTES", 1 << 62)
+    monkeypatch.setattr(room, "ROOM_BYTES", 1 << 62)
     with pytest.raises(RecordError, match="are free"):
         begin(tmp_path)
 

@@ -249,7 +249,7 @@ def test_check_says_what_takes_the_energy_of_a_stimulus_away_and_by_when() -> No
 
 def test_each_kind_of_stimulus_names_its_source_and_times() -> None:
     over = "charge: {phase: stimulus, mode: cc, voltage: 4.8 V, current: 1 I1, timeout: 2 h}"
-    heat = "heat: {by: chamber, temperature: 130 degC, tolerance: 2 K, timeout: 2 h}"
+    heat = "heat: {phase: stimulus, by: chamber, temperature: 130 degC, tolerance: 2 K, timeout: 2 h}"
     texts = bound(abuse(over)).takes_away + bound(abuse(heat)).takes_away
     # psb is read every 0.8 s from the stimulus on: 2 P + 1.25 s, and A + 1.75 s by the contactor
     assert "no current within 2.85 s" in texts[0]
@@ -257,6 +257,19 @@ def test_each_kind_of_stimulus_names_its_source_and_times() -> None:
     assert "if the host falls silent, psb by its own watchdog within 4 s" in texts[0]
     assert "ch1 off within 7.6 s" in texts[1]
     assert "by nothing but its own limits" in texts[1]
+
+
+def test_a_short_and_a_heater_are_named_by_their_switch() -> None:
+    shorted = bound(abuse(TRANSFER, "short: {phase: stimulus, duration: 10 min}")).takes_away
+    assert "the short contactor io2.short off within 2.85 s" in shorted[0]
+    assert "io2 by its own watchdog within 4 s" in shorted[0]
+    heated = abuse(
+        TRANSFER,
+        "heat: {phase: stimulus, by: heater, temperature: 130 degC, tolerance: 2 K, timeout: 2 h}",
+        "hold: {phase: stimulus, duration: 10 min}",
+    )
+    (text,) = bound(heated, on=bench(('exhaust = "io2.exhaust"', 'heater = "io2.exhaust"'))).takes_away
+    assert "the heater io2.exhaust off within 2.85 s" in text
 
 
 # Communication loss

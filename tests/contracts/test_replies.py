@@ -153,7 +153,7 @@ def test_no_reply_but_its_own_becomes_a_value(case: Case) -> None:
         named = True
         stand.twin.faults.always = mood
         for number in range(polls):
-            await asyncio.sleep(pause.choice((0.0, 0.02, 0.5)))
+            await asyncio.sleep(pause.choice((0.0, 0.02, 1.0)))
             wanted = show(stand, number)
             try:
                 readings = await stand.device.read()

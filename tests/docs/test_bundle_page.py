@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-WRITERS = {"event", "_event", "_note"}
+WRITERS = {"event", "_event", "_note", "_put_event"}
 
 
 def kinds_written() -> set[str]:

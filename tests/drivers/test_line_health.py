@@ -151,7 +151,7 @@ def test_wrong_units_far_apart_are_no_alarm() -> None:
 
 @pytest.mark.fault("F12")
 def test_local_echo_is_told_with_the_first_answer_and_taken_off() -> None:
-    async def check(wire: Any, told: Told, _: CountedPty) -> None:
+    async def check(wire: Any, told: Told, _peer: CountedPty) -> None:
         for _ in range(10):
             assert await read(wire) == (5,)
         assert [event for event, _ in told] == ["local_echo"]

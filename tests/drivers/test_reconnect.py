@@ -317,3 +317,37 @@ def test_a_reset_in_the_middle_of_a_command_leaves_it_unknown_and_unrepeated() -
         assert [line for line in peer.heard if "ON" in line] == ["OUTP ON;OUTP?"]
 
     on_a_net(check)
+
+
+@pytest.mark.fault("T26", "T11")
+@pytest.mark.parametrize("how", ["gone", "silent"])
+def test_a_wire_in_trouble_does_not_keep_the_loop_busy(how: str) -> None:
+    """Ten minutes of polls that fail: the loop turns a few times for each of them, and never for nothing."""
+
+    async def check(net: Net) -> None:
+        peer, wire = await net.add()
+        turns = 0
+        loop: Any = net.loop
+        selector = loop._selector
+        select = selector.select
+
+        def counted(timeout: float | None = None) -> Any:
+            nonlocal turns
+            turns += 1
+            return select(timeout)
+
+        selector.select = counted
+        if how == "gone":
+            await peer.close()
+        else:
+            peer.answer = lambda line: None
+        polls = 0
+        while net.loop.time() < 600.0:
+            polls += 1
+            with pytest.raises(WireError):
+                await wire.query("V?", **ASKED)
+            await asyncio.sleep(0.2)
+        assert polls > 800
+        assert turns < 30 * polls
+
+    on_a_net(check)

@@ -15,7 +15,9 @@ from drivers.capabilities import DeviceSettings
 from drivers.clock import Clock
 from drivers.penetration_rig import with_profile
 from drivers.profiles import builtin
-from drivers.wires.opening import make_wire
+from drivers.wires.opening import UNCOUNTED, make_wire
+from drivers.wires.url import parse_url
+from drivers.wires.visa import VisaLines
 from simulators.virtual_time import run_virtual, virtual_loop
 from tests.drivers.counted_peers import CountedPty, CountedTcp, counted
 from tests.drivers.modbus_peers import rtu, words
@@ -203,6 +205,36 @@ def test_while_a_device_on_a_line_of_text_hangs(kind: str) -> None:
     found = run_virtual(main())
     assert len(found) == STOPS
     assert max(found) <= WITHIN_S
+
+
+@pytest.mark.fault("F25")
+async def test_while_a_device_behind_visa_hangs() -> None:
+    """In real time, so with a deadline that leaves a busy machine some of the 0.75 s: the session is given up and a new
+    one made, on which the stop goes before any question."""
+    hung = {"now": False}
+
+    def answer(line: str) -> bytes | None:
+        return None if hung["now"] else f"answer to {line}\r\n".encode()
+
+    peer = TcpPeer(answer)
+    await peer.start()
+    loop = asyncio.get_running_loop()
+    async with opened(VisaLines(parse_url(peer.visa_url), UNCOUNTED, timeout_s=0.3)) as wire:
+        wire.recognise("*IDN?", "answer to *IDN?")
+        await wire.query("V?", device="psb", doing="reading")
+        for wait_s in (0.0, 0.2, 0.35):
+            hung["now"] = True
+            polls = [asyncio.ensure_future(wire.query("V?", device="psb", doing="reading")) for _ in "123"]
+            await asyncio.sleep(wait_s)
+            peer.heard.clear()
+            begun_s = loop.time()
+            await wire.send("OUTP OFF", device="psb", doing="stopping", stop=True)
+            await until(lambda: "OUTP OFF" in peer.heard)
+            assert loop.time() - begun_s <= WITHIN_S
+            await asyncio.gather(*polls, return_exceptions=True)
+            hung["now"] = False
+            assert await wire.query("V?", device="psb", doing="reading") == "answer to V?"
+    await peer.close()
 
 
 @pytest.mark.fault("F24", "F25", "H11")

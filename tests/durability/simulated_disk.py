@@ -161,7 +161,8 @@ class SimulatedDisk(RealDisk):
     def cut(self, path: Path, size: int) -> None:
         self._check("cut")
         super().cut(path, size)
-        self._names[path].cut(size)
+        if path in self._names:  # else it lies there from before, and no power cut is asked of it
+            self._names[path].cut(size)
 
     def rename(self, path: Path, to: Path) -> None:
         self._check("rename")

@@ -6,6 +6,7 @@ printed, unless CELLBENCH_ALL is set, which ``scripts/soak`` does.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -18,6 +19,7 @@ from bench import log as log_module
 from bench import record
 from bench.log import RunLog
 from bench.results import VerifyStatus
+from bench.room import LOW_WATER_BYTES, RESERVE
 from bench.trouble import Trouble, TroubleKind
 from bench.verify import verify
 from drivers.errors import RecordError
@@ -73,26 +75,28 @@ def _write(log: RunLog, written: Written) -> None:
     except RecordError:
         written.raised += 1
     for n in range(1, EVENTS):
-        if log.failed is not None:
+        if _over(log):
             return
         for at in range(4):
             try:
                 log.row([4.0 * n + at, 0.0, 1, 3.0 + n, 1.0])
             except RecordError:
                 written.raised += 1
-                if log.failed is not None:
+                if _over(log):
                     return
             held.append(4.0 * n + at)
         try:
             log.event("tick", number=n)
         except RecordError:
             written.raised += 1
-            if log.failed is not None:
-                return
-        if log.failed is None:
+        if not _over(log):
             written.events.append(n)
             written.rows += held
             held.clear()
+
+
+def _over(log: RunLog) -> bool:
+    return log.failed is not None
 
 
 def check_kept(folder: Path, written: Written) -> None:
@@ -208,15 +212,15 @@ async def test_at_low_water_the_reserve_is_given_back_and_the_run_is_told_once(t
     log = RunLog.create(tmp_path / "run", Time().clock, durable=True, header=HEADER, disk=disk)
     told: list[Trouble] = []
     log.on_trouble = told.append
-    assert (tmp_path / "run" / log_module.RESERVE).exists()
+    assert (tmp_path / "run" / RESERVE).exists()
     log.event("tick", number=1)
-    assert not log.low
-    disk.free = log_module.LOW_WATER_BYTES - 1
+    assert told == []
+    disk.free = LOW_WATER_BYTES - 1
     log.event("tick", number=2)
     log.event("tick", number=3)
     assert log.low
     assert [(it.kind, it.value) for it in told] == [(TroubleKind.LOW_WATER, float(disk.free))]
-    assert not (tmp_path / "run" / log_module.RESERVE).exists()
+    assert not (tmp_path / "run" / RESERVE).exists()
     log.close()
     kinds = [event.kind for event in record.load(tmp_path / "run").events]
     assert kinds == ["header", "tick", "tick", "low_water", "tick", "log_closed"]
@@ -234,3 +238,34 @@ async def test_a_full_disk_is_met_with_the_reserve_first(tmp_path: Path) -> None
     assert (written.log.failed, written.log.suspect, written.raised) == (None, None, 0)
     assert written.events == list(range(1, EVENTS))
     check_kept(tmp_path / "run", written)
+
+
+@pytest.mark.fault("F68")
+async def test_a_record_that_was_taken_up_twice_goes_on_in_the_next_file(tmp_path: Path) -> None:
+    """The first file fails, the program is killed, the second record is torn, the program takes it up, and it fails."""
+    folder = tmp_path / "run"
+    healthy = SimulatedDisk()
+    RunLog.create(tmp_path / "healthy", Time().clock, durable=True, header=HEADER, disk=healthy).close()
+    disk = SimulatedDisk(fail_at=len(healthy.kinds) + 1, number=errno.EIO)
+    log = RunLog.create(folder, Time().clock, durable=True, header=HEADER, disk=disk)
+    for number in range(9):
+        with contextlib.suppress(RecordError):
+            log.event("tick", number=number)
+    assert log.suspect is not None
+    log.abandon()
+    with (folder / "events-2.jsonl").open("ab") as file:
+        file.write(b'{"n":')
+    taken = SimulatedDisk()
+    again = RunLog.reopen(folder, Time().clock, durable=True, disk=taken)
+    again.event("tick", number=9)
+    again.abandon()
+    opened = len(taken.kinds)
+    failing = SimulatedDisk(fail_at=opened, number=errno.EIO)
+    third = RunLog.reopen(folder, Time().clock, durable=True, disk=failing)
+    for number in (10, 11):
+        with contextlib.suppress(RecordError):
+            third.event("tick", number=number)
+    third.close()
+    assert sorted(path.name for path in folder.glob("events*")) == ["events-2.jsonl", "events-3.jsonl", "events.jsonl"]
+    assert [event.data["number"] for event in record.load(folder).of("tick")] == list(range(12))
+    assert third.heads.suspect == ("events.jsonl", "events-2.jsonl")

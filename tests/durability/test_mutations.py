@@ -49,7 +49,8 @@ def test_single_mutations_are_found(amended: Path, key: SealKey) -> None:
     assert verify(amended, trust).said is VerifyStatus.INTACT
     rng = random.Random(SEED)
     wanted = ALL if os.environ.get("CELLBENCH_ALL") else PART
-    found, missed = 0, []
+    found = 0
+    missed: list[str] = []
     mutations = drawn(amended, rng)
     while found + len(missed) < wanted:
         mutation = next(mutations)

@@ -22,8 +22,10 @@ from bench.verify import Verification, verify, verify_result
 from drivers.errors import ConfigError, RecordError
 from tests.bench.synthetic_nail import sealed_nail
 from tests.bench.synthetic_run import sealed_run
-from tests.bench.test_verify import reseal
+from tests.bench.test_verify import alone, reseal, stand_alone
 from tests.bench.together import together
+
+__all__ = ["stand_alone"]  # a fixture
 
 WHEN_S = 1_790_100_000.0
 
@@ -117,6 +119,23 @@ def test_openssl_accepts_the_signature(copy: Path, tmp_path: Path) -> None:
     line = [openssl, "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", str(tmp_path / "key.der"), "-rawin"]
     line += ["-in", str(copy / "manifest.json"), "-sigfile", str(tmp_path / "raw.sig")]
     subprocess.run(line, check=True, capture_output=True)
+
+
+def test_the_verifier_in_the_docs_checks_signatures_by_arithmetic_alone(
+    stand_alone: Path, copy: Path, key: SealKey, other: SealKey
+) -> None:
+    done = alone(stand_alone, copy, key.public)
+    assert (done.returncode, done.stdout.strip()) == (0, f"intact, signed by {key.public}"), done.stderr
+    assert alone(stand_alone, copy, other.public).returncode == 3
+    assert alone(stand_alone, copy).returncode == 3
+    (copy / "amendments" / "0002.json.sig").write_bytes(other.sign((copy / "amendments" / "0002.json").read_bytes()))
+    done = alone(stand_alone, copy, key.public, other.public)
+    assert (done.returncode, "0002.json.sig" in done.stderr) == (1, True)
+    signed = json.loads((copy / "manifest.json.sig").read_text())
+    spoilt = f"{int(signed['signature'], 16) ^ 1:0128x}"
+    (copy / "manifest.json.sig").write_bytes(signature.text(signed["key"], spoilt))
+    done = alone(stand_alone, copy, key.public)
+    assert (done.returncode, "manifest.json.sig" in done.stderr) == (1, True)
 
 
 def resealed(folder: Path, **changes: Any) -> None:

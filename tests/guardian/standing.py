@@ -144,6 +144,7 @@ class Standing:
 
 @asynccontextmanager
 async def standing(folder: Path) -> AsyncIterator[Standing]:
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - before the bench stands
     quick = folder / "quick.toml"
     quick.write_text(re.sub(r'(rest|energised) = "(2|5|10) s"', r'\1 = "1 s"', BENCH.read_text()))
     bench, cell = load_bench(quick), load_cell(CELL)

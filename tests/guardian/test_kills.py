@@ -30,7 +30,9 @@ BUDGET_S = float(os.environ.get("CELLBENCH_KILLS_BUDGET_S", "inf"))
 #: Benches that stand beside each other.
 LANES = min(4, WANTED)
 #: A run is killed so long after its start at most: before it connects, in its preflight, under current.
-LATEST_S = 12.0
+LATEST_S = 8.0
+#: Half of them: so long after a current has begun to flow.
+UNDER_CURRENT_S = 2.0
 #: What is energised is off by then.
 KILLED_S, STOPPED_S = 5.0, 7.0
 #: And stays off for so long before the next start.
@@ -82,10 +84,13 @@ async def one(bench: Standing, watch: Watch, draw: random.Random, number: int) -
     """One start, one strike, one wait. Says what was done."""
     loop = asyncio.get_running_loop()
     whom, how = draw.choice(STRIKES)
-    after_s = draw.uniform(0.0, LATEST_S)
+    under_current = draw.random() < 0.5
+    after_s = draw.uniform(0.0, UNDER_CURRENT_S if under_current else LATEST_S)
     bench.new_data(f"data-{number}")
     watch.begin()
     run = await bench.started()
+    if under_current:
+        await bench.under_current()
     await asyncio.sleep(after_s)
     with suppress(IndexError, FileNotFoundError):  # not started yet, or over
         child = child_of(run)
@@ -122,9 +127,7 @@ async def test_nothing_is_energised_but_by_a_run_and_nothing_stays_on_after_a_ki
 
     async def lane(number: int) -> None:
         nonlocal energised
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        async with standing(folder) as bench:
+        async with standing(tmp_path / str(number)) as bench:
             watch = Watch(bench)
             looking = asyncio.create_task(watch.look())
             for at in left:

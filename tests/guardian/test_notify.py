@@ -30,8 +30,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 
 def test_it_says_ready_alive_and_stopping(manager: tuple[socket.socket, str]) -> None:
     sock, name = manager
-    notifier = Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "10000000", "WATCHDOG_PID": "7"}, pid=7)
-    assert notifier.watchdog_s == 10.0
+    notifier = Notifier({"NOTIFY_SOCKET": name})
     notifier.ready()
     notifier.alive()
     notifier.status("guards demo")
@@ -40,21 +39,16 @@ def test_it_says_ready_alive_and_stopping(manager: tuple[socket.socket, str]) ->
 
 
 def test_a_manager_that_is_gone_or_does_not_listen_holds_nothing_up(tmp_path: Path) -> None:
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}, pid=1).alive()
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).alive()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "full"))
-        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "full")}, pid=1)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "full")})
         for _ in range(2000):  # more than a queue of datagrams holds
             notifier.alive()
 
 
-@pytest.mark.parametrize(
-    "environ", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "8"}]
-)
-def test_a_watchdog_that_is_not_meant_for_this_process_is_none(environ: dict[str, str]) -> None:
-    notifier = Notifier(environ, pid=7)
-    assert notifier.watchdog_s is None
-    notifier.ready()  # to nobody
+def test_where_nobody_listens_nothing_is_said() -> None:
+    Notifier({}).ready()
 
 
 def test_the_unit_stops_no_safe_state_half_way() -> None:

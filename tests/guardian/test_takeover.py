@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.guardian import journal
 from bench.guardian.journal import Journal
 from bench.guardian.takeover import AGAIN_S, Bench, TakeOver, _Cooling
 from bench.safe_plan import OwedObservation, SafeDevice, SafePlan, steps_for
@@ -79,16 +82,16 @@ class Scene:
         for name in KINDS:
             if name not in self.missing:
                 bench.add(name)
-        journal = Journal(self.folder, clock, mode="live", told=self.said.append)
+        kept = Journal(self.folder, clock, mode="live", told=self.said.append)
 
         async def end_child() -> str:
             self.world.acts.append("child ended")
             self.world.times_s.append(loop.time())
             return "SIGKILL"
 
-        over = TakeOver(bench, journal, end_child=end_child, ended=self.ended, told=self.said.append)
+        over = TakeOver(bench, kept, end_child=end_child, ended=self.ended, told=self.said.append)
         safe = await over.run("no heartbeat for 2 s", stimulated=stimulated)
-        journal.close()
+        kept.close()
         return safe
 
     def records(self) -> list[dict[str, Any]]:
@@ -228,6 +231,42 @@ def test_a_record_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
     assert in_virtual_time(scene.take_over())
     assert any("no record can be kept" in line for line in scene.said)
     assert not scene.world.contactor
+
+
+@pytest.mark.parametrize("act", ["write", "fdatasync"])
+def test_a_disk_that_fails_or_hangs_ends_the_record_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    let_go = threading.Event()
+    real = getattr(os, act)
+
+    def broken(*given: Any) -> Any:
+        if threading.current_thread().name != "guardian's record":
+            return real(*given)
+        let_go.wait(10)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, act, broken)
+    monkeypatch.setattr(journal, "SETTLE_S", 0.05)
+    scene = Scene(tmp_path)
+    assert in_virtual_time(scene.take_over())  # while the disk hangs
+    assert not scene.world.contactor
+    let_go.set()
+    made = [line for line in scene.said if "record ends here" in line]
+    for _ in range(500):
+        if made:
+            break
+        threading.Event().wait(0.01)
+        made = [line for line in scene.said if "record ends here" in line]
+    assert len(made) == 1
+
+
+def test_what_no_record_can_hold_is_kept_as_its_text(tmp_path: Path) -> None:
+    kept = Journal(tmp_path, Clock(lambda: 0.0, lambda: 1e9), mode="live", told=print)
+    kept.note("odd", what={1, 2})
+    kept.close()
+    last = json.loads((tmp_path / "guardian.jsonl").read_text().splitlines()[-1])
+    assert "{1, 2}" in last["data"]["text"]
 
 
 def test_a_second_record_goes_beside_the_first(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,7 @@ class Standing:
     bench: SimulatedBench
     folder: Path
     bench_file: Path
+    cell: Path = CELL
     said: list[str] = field(default_factory=list)
 
     @property
@@ -48,7 +49,7 @@ class Standing:
 
     def order(self, sequence: Path) -> Order:
         return Order(
-            sequence=str(sequence), bench=self.bench_file, cell=CELL, simulate=False, sample="S-1", operator="Li",
+            sequence=str(sequence), bench=self.bench_file, cell=self.cell, simulate=False, sample="S-1", operator="Li",
             data=self.folder,
         )  # fmt: skip
 
@@ -83,6 +84,7 @@ class Standing:
     async def _cut_off(self, running: asyncio.Task[RunResult], bundle: Path) -> Path:
         kept = bundle.with_name("kept")
         shutil.copytree(bundle, kept)
+        shutil.copy(self.folder / "samples" / "S-1.json", self.folder / "sample-at-death.json")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         shutil.rmtree(bundle)
@@ -111,17 +113,19 @@ class Standing:
 
 
 def on_standing(
-    folder: Path, story: Callable[[Standing], Awaitable[T]], *, bench: Path = BENCH, start_utc_s: float = START_UTC_S
+    folder: Path, story: Callable[[Standing], Awaitable[T]], *, bench: Path = BENCH, cell: Path = CELL
 ) -> T:
     """Tell a story on one bench, in virtual time."""
 
     async def main() -> T:
-        order = Order(sequence=str(SHORT), bench=bench, cell=CELL, simulate=True, data=folder)
+        order = Order(sequence=str(SHORT), bench=bench, cell=cell, simulate=True, data=folder)
         plan = prepare(order, {}).plan
         spec = scene_spec(plan.bench, plan.cell, channel="1", mass_kg=plan.cell.mass_kg, seed=1)
-        async with virtual_bench(spec, start_utc_s=start_utc_s) as made:
-            standing = Standing(replace(made, truth=made.truth), folder, bench)
-            prepare(order, {}).data.samples.add(Sample(id="S-1", type=plan.cell.type, mass_kg=0.069, balance="B-3"))
+        async with virtual_bench(spec, start_utc_s=START_UTC_S) as made:
+            standing = Standing(made, folder, bench, cell)
+            prepare(order, {}).data.samples.add(
+                Sample(id="S-1", type=plan.cell.type, mass_kg=plan.cell.mass_kg, balance="B-3")
+            )
             return await story(standing)
 
     return in_virtual_time(main(), speed=None)

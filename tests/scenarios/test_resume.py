@@ -8,15 +8,25 @@ from pathlib import Path
 
 import pytest
 
+import sequences
 from bench import record
 from bench.closing import close_run
 from bench.results import RunResult
+from bench.resumption import read_back
+from bench.run import prepare
 from bench.verify import verify
 from drivers import BenchHeld, ConfigError, PreflightRefused
 from tests.scenarios.resuming import BENCH, Standing, edited_sequence, events, in_step, on_standing
-from tests.scenarios.runs import SHORT
+from tests.scenarios.runs import SHORT, edited
+from tests.scenarios.test_nail_faults import NAIL
 
 pytestmark = [pytest.mark.scenario]
+
+
+@pytest.fixture(autouse=True)
+def _a_disk_that_needs_no_waiting_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These programs die; the machine's power stays on."""
+    monkeypatch.setattr("os.fdatasync", lambda _: None)
 
 
 @pytest.mark.fault("F64", "H13", "H14")
@@ -330,17 +340,23 @@ def test_a_cold_sample_is_cold_again_before_it_goes_on(tmp_path: Path) -> None:
 
     async def story(bench: Standing) -> None:
         bundle = await bench.die(sequence, in_step("output_on", "3"), after_s=120.0)
-        await asyncio.sleep(6 * 3600.0)
+        await asyncio.sleep(16 * 3600.0)
+        bench.moved_ah()  # the plant follows the clock when it is asked
         cell = bench.bench.scene.plant.terminal("1").cell
         assert cell is not None
-        assert cell.temperature_c > 15.0, "the safe state let it warm up"
+        assert cell.temperature_c > 21.0, "the safe state let it warm up"
         assert (await bench.resume(bundle)).verdict == "pass", bench.said
         resumed = next(it["mono_s"] for it in events(bundle) if it["kind"] == "resumed")
         on = next(it["mono_s"] for it in events(bundle) if it["kind"] == "output_on" and it["mono_s"] > resumed)
         rows = record.load(bundle).rows
+        died = max(row for row, at_s in enumerate(rows.mono_s) if at_s < resumed)
         at = min(range(len(rows)), key=lambda row: abs(rows.mono_s[row] - on))
-        assert rows.role("surface_1")[at] == pytest.approx(10.0, abs=4.5)
-        assert rows.role("ambient")[at] == pytest.approx(10.0, abs=2.5)
+        for role in ("surface_1", "ambient"):
+            was, now = rows.role(role)[died], rows.role(role)[at]
+            assert was is not None
+            assert now is not None
+            assert was < 18.0
+            assert now == pytest.approx(was, abs=2.5)
 
     on_standing(tmp_path, story)
 
@@ -353,11 +369,12 @@ def test_a_sample_is_under_test_from_contact_on_and_its_run_is_never_resumed(tmp
         at_death = json.loads((tmp_path / "sample-at-death.json").read_text())
         assert at_death["state"] == "under_test"
         with pytest.raises(ConfigError, match="an abuse test is never resumed"):
-            resumption(bundle, prepare(bench.order(SHORT), {}).plan)
+            read_back(record.load(bundle), sequences.parse(NAIL.read_text(), "nail.yaml"))
         closed = await asyncio.to_thread(closing_without_hardware, bundle, tmp_path)
         assert closed.verdict == "aborted"
         assert store.show("S-1").state == "quarantined"
         with pytest.raises(ConfigError, match="cannot be tested"):
             prepare(bench.order(SHORT), {})
 
-    on_standing(tmp_path, story)
+    cell = edited(tmp_path, "cells", "lfp-blade", {"start_soc": '"100 %"'})
+    on_standing(tmp_path, story, cell=cell)

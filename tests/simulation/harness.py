@@ -7,24 +7,27 @@ import errno
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 from bench import disk
 from bench.answers import simulated_operator
+from bench.log import RunLog
 from bench.observing import Observation, StepStarted
 from bench.results import RunResult
 from bench.run import Prepared, carry_out, far_end_of, prepare
 from bench.shipped import examples
 from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
+from drivers.clock import Clock
 from drivers.errors import BenchError
 from simulators.spec import SceneSpec
-from simulators.strikes import Host, Strikes, Struck
+from simulators.strikes import Host, Strike, Strikes, Struck
 from simulators.turns import BENCH, OnTurn, Turns
 from tests.scenarios.runs import order
 from tests.simulation.truth import Look, Watch
@@ -58,7 +61,9 @@ class Found:
     charged_ah: float = 0.0
     discharged_ah: float = 0.0
     healthy: bool = False
+    unsynced: int = 0
     forced_jumps: int = 0
+    strike: Callable[[str], object] = lambda _: None
 
 
 class FailingDisk(disk.RealDisk):
@@ -66,22 +71,38 @@ class FailingDisk(disk.RealDisk):
 
     def __init__(self) -> None:
         self.full = self.broken = False
+        #: By handle, what a power cut would take away.
+        self.unsynced: dict[int, int] = {}
 
     def write(self, handle: int, data: memoryview) -> int:
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super().write(handle, data)
+        size = super().write(handle, data)
+        self.unsynced[handle] = self.unsynced.get(handle, 0) + size
+        return size
 
     def sync(self, handle: int) -> None:
         if self.broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        super().sync(handle)
+        self.unsynced.pop(handle, None)
+
+    def sync_folder(self, path: Path) -> None:
+        """Nothing here depends on it."""
+
+    def close(self, handle: int) -> None:
+        self.unsynced.pop(handle, None)
+        super().close(handle)
 
 
 @contextmanager
 def disk_of(failing: FailingDisk) -> Iterator[None]:
-    """Within it every record is written to this disk."""
-    with patch("bench.log.RealDisk", lambda: failing):
+    """Within it every record is written to this disk, and made lasting as a live one is."""
+    create = RunLog.create
+
+    def lasting(folder: Path, clock: Clock, *, durable: bool, header: Mapping[str, Any], **how: Any) -> RunLog:
+        return create(folder, clock, durable=True, header=header, **how)
+
+    with patch("bench.log.RealDisk", lambda: failing), patch.object(RunLog, "create", lasting):
         yield
 
 
@@ -102,16 +123,23 @@ def scene_of(folder: Path) -> SceneSpec:
     return scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
 
 
-def simulate(world: World, folder: Path, *, on_turn: OnTurn | None = None, turns: Turns | None = None) -> Found:
-    """Carry a world out in virtual time. ``folder`` keeps the bundles; give the same one to every world."""
+def simulate(
+    world: World,
+    folder: Path,
+    *,
+    on_turn: OnTurn | None = None,
+    on_begin: Callable[[Found], object] = lambda _: None,
+) -> Found:
+    """Carry a world out in virtual time. ``folder`` keeps the bundles; give the same one to every world. ``on_begin``
+    is handed what will be found, whose ``strike`` strikes at once."""
     prepared = _prepared(folder, world.period_s, world.start_soc)
     prepared = replace(prepared, order=replace(prepared.order, out=Path(tempfile.mkdtemp(dir=folder)) / "run"))
     found = Found(world)
     draws = Random(f"turns {world.seed}")
-    if turns is None:
-        turns = Turns(on_turn=on_turn)
+    turns = Turns(on_turn=on_turn)
     if world.most_turns:
         turns.extra = lambda: draws.randint(0, world.most_turns) if draws.random() < 0.3 else 0
+    on_begin(found)
     return in_virtual_time(_carried_out(world, prepared, found, turns), speed=None)
 
 
@@ -122,21 +150,24 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
     failing = FailingDisk()
     async with virtual_bench(spec, start_utc_s=prepared.order.start_utc_s) as bench:
         watch = Watch(bench, found.looks)
+        watch.also = lambda: _note_unsynced(failing, found)
         watching = loop.create_task(watch.run(), name=f"{BENCH}watch")
         me = asyncio.current_task()
         running: list[asyncio.Task[RunResult]] = []
+        killed: asyncio.Future[None] = loop.create_future()
         host = Host(
             stop=lambda: signal.raise_signal(signal.SIGINT) if _listens(loop) else None,
             cancel=lambda: running[0].cancel() if running else None,
             freeze=turns.freeze,
             thaw=turns.thaw,
-            kill=turns.freeze,
+            kill=lambda: _kill(turns, killed),
             step_clock=bench.step_clock,
             fill_disk=lambda: setattr(failing, "full", True),
             break_sync=lambda: setattr(failing, "broken", True),
         )
         strikes = Strikes(bench.scene, world.strikes, host, seed=world.seed)
         found.struck = strikes.struck
+        found.strike = lambda fault: strikes.strike_now(Strike(fault))
         strikes.arm()
 
         def told(observation: Observation) -> None:
@@ -147,12 +178,11 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
         answers = simulated_operator(plan.bench.simulation.operator)
         with disk_of(failing):
             running.append(loop.create_task(carry_out(prepared, far_end_of(bench), answers, told), name="the run"))
-            await asyncio.wait(running, timeout=LONGEST_S)
+            ends: list[asyncio.Future[Any]] = [*running, killed]
+            await asyncio.wait(ends, timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
             found.ended_s = loop.time()
-            killed = any(it.strike.fault == "killed" for it in strikes.struck)
-            if not running[0].done() and not killed:
-                found.hung = True
-            if not killed:
+            if not killed.done():
+                found.hung = not running[0].done()
                 await _ended(running[0], found, turns)
         found.folder = _bundle(prepared, found)
         totals = bench.truth.totals("1")
@@ -172,6 +202,18 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         return found
+
+
+def _note_unsynced(failing: FailingDisk, found: Found) -> None:
+    """Between two turns of the program nothing may be written that a power cut takes away."""
+    found.unsynced = max(found.unsynced, sum(failing.unsynced.values()) if not failing.broken else 0)
+
+
+def _kill(turns: Turns, killed: asyncio.Future[None]) -> None:
+    """No task of the program takes a turn any more. It is thawed, only to be ended, once the bench was watched."""
+    turns.freeze()
+    if not killed.done():
+        killed.set_result(None)
 
 
 def _bundle(prepared: Prepared, found: Found) -> Path:

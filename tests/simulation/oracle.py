@@ -7,6 +7,7 @@ apart (nothing was left that could act; the only instrument that could see it li
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,14 @@ V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
 SAFE_STATE_S = 15.0
 
 #: Faults that end a run when they strike it; the rest may.
-FATAL = {"door_opens": "input", "estop": "input", "smoke": "input", "flame": "input", "person_stops": "stop", "cancelled": "stop"}
+FATAL = {
+    "door_opens": "input",
+    "estop": "input",
+    "smoke": "input",
+    "flame": "input",
+    "person_stops": "stop",
+    "cancelled": "stop",
+}
 
 
 @dataclass(slots=True)
@@ -62,6 +70,10 @@ def judge(found: Found) -> Judged:
     _ends(found, faults, judged)
     _over_limits(found, faults, judged)
     _after_stops(found, faults, judged)
+    _after_death(found, faults, judged)
+    _blind(found, faults, judged)
+    if found.unsynced:
+        judged.find("durable", f"{found.unsynced} bytes were written and not confirmed when the program went on")
     _left_on(found, faults, judged)
     if found.result is not None:
         _record(found, faults, judged)
@@ -195,7 +207,9 @@ def _judge_span(found: Found, faults: _Faults, judged: Judged, which: str, from_
         kind, allowed_s = "frozen", FROZEN_S
     judged.bounds.setdefault(kind, []).append((took_s, allowed_s))
     if took_s > allowed_s + 2.0 * LOOK_S:
-        judged.find("time bound", f"{which} from {from_s:.2f} s on for {took_s:.2f} s, allowed {allowed_s:.2f} s ({kind})")
+        judged.find(
+            "time bound", f"{which} from {from_s:.2f} s on for {took_s:.2f} s, allowed {allowed_s:.2f} s ({kind})"
+        )
 
 
 def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
@@ -209,7 +223,10 @@ def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
         at = bisect_left(found.looks, it.at_s, key=lambda look: look.at_s)
         later = [look for look in found.looks[at:] if look.at_s <= found.ended_s + 5.0]
         on = [look.at_s for look in later if look.energised]
-        source, relay = faults.source_fails(it.at_s - 1.0, it.at_s + 6.0), faults.contactor_fails(it.at_s - 1.0, it.at_s + 6.0)
+        source, relay = (
+            faults.source_fails(it.at_s - 1.0, it.at_s + 6.0),
+            faults.contactor_fails(it.at_s - 1.0, it.at_s + 6.0),
+        )
         if source and relay:
             judged.nothing_left = True
             continue
@@ -217,22 +234,66 @@ def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
         took_s = max(on) - it.at_s if on else 0.0
         judged.bounds.setdefault("stop", []).append((took_s, allowed_s))
         if took_s > allowed_s + 2.0 * LOOK_S:
-            judged.find("stop", f"{it.strike.fault} at {it.at_s:.2f} s, energised until {took_s:.2f} s later, allowed {allowed_s:.2f}")
-        edges = [b.at_s for a, b in zip(later, later[1:], strict=False) if b.energised and not a.energised]
+            judged.find(
+                "stop",
+                f"{it.strike.fault} at {it.at_s:.2f} s, energised until {took_s:.2f} s later, allowed {allowed_s:.2f}",
+            )
+        edges = [b.at_s for a, b in itertools.pairwise(later) if b.energised and not a.energised]
         if any(edge > it.at_s + ON_ITS_WAY_S for edge in edges):
             judged.find("energises after a stop", f"{it.strike.fault} at {it.at_s:.2f} s, on again at {edges}")
+
+
+def _after_death(found: Found, faults: _Faults, judged: Judged) -> None:
+    """A program that is gone leaves nothing on for longer than the devices' own watchdogs take."""
+    for it in faults.any_of("killed"):
+        if faults.source_fails(it.at_s - 8.0, it.at_s + 8.0) or faults.contactor_fails(it.at_s - 8.0, it.at_s + 8.0):
+            continue
+        on = [look.at_s for look in found.looks if it.at_s <= look.at_s <= found.ended_s + 8.0 and look.energised]
+        took_s = max(on) - it.at_s if on else 0.0
+        judged.bounds.setdefault("killed", []).append((took_s, KILLED_S))
+        if took_s > KILLED_S + 2.0 * LOOK_S and not faults.any_of("found_on"):
+            judged.find("killed", f"energised {took_s:.2f} s after the program died at {it.at_s:.2f} s")
+
+
+def _blind(found: Found, faults: _Faults, judged: Judged) -> None:
+    """No energy while a safety channel's last good reading is older than A."""
+    world = found.world
+    for it in faults.struck:
+        if not _blinds(it.strike) or faults.frozen(it.at_s - 2.0, it.at_s + 12.0):
+            continue
+        until_s = min(it.at_s + (it.strike.for_s if it.strike.for_s is not None else 1e9), found.ended_s)
+        from_s = it.at_s + world.age_s + CONTACTOR_S + EXCHANGE_S
+        if faults.source_fails(it.at_s, until_s) and faults.contactor_fails(it.at_s, until_s):
+            judged.nothing_left = True
+            continue
+        on = [look.at_s for look in found.looks if from_s < look.at_s < until_s and look.energised]
+        if on:
+            judged.find(
+                "blind", f"{it.strike.fault} of {it.strike.where} at {it.at_s:.2f} s, energised at {on[-1]:.2f} s"
+            )
+
+
+def _blinds(strike: Strike) -> bool:
+    """Whether nothing good comes from a safety channel while it lasts."""
+    if strike.where in ("psb", "io1", "th1"):
+        always = strike.fault in ("no_reply", "request_lost") and strike.params.get("count", 1.0) == 0.0
+        return always or strike.fault in ("half_open", "wire_cut")
+    return strike.fault == "sensor_open" and strike.where in ("th1.ai0", "th1.ai1", "th1.ai2")
 
 
 def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
     """When the run has ended nothing is on, or it says that this is not proven."""
     at = bisect_left(found.looks, found.ended_s, key=lambda look: look.at_s)
-    if at >= len(found.looks):
+    if at >= len(found.looks) or faults.any_of("killed"):
         return
     look = found.looks[at]
     said_unsafe = found.result is not None and found.result.exit_code == 4
     told = said_unsafe or isinstance(found.raised, DeviceError)
     if (look.energised or look.on or look.closed) and not told:
-        judged.find("left on", f"on={look.on} closed={look.closed} I={look.current_a:.2f} A when the run ended as {_said(found)}")
+        judged.find(
+            "left on",
+            f"on={look.on} closed={look.closed} I={look.current_a:.2f} A when the run ended as {_said(found)}",
+        )
     if judged.nothing_left and not told and look.energised:
         judged.find("alarm", "nothing was left that could act, and nobody was told")
     later = [each for each in found.looks[at:] if each.at_s > found.ended_s + 6.0 and each.at_s < found.ended_s + 8.0]

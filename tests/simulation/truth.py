@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.simulated import SimulatedBench
@@ -39,6 +40,7 @@ class Watch:
 
     bench: SimulatedBench
     looks: list[Look] = field(default_factory=list)
+    also: Callable[[], object] = lambda: None
 
     def look(self) -> Look:
         """Look now."""
@@ -65,4 +67,5 @@ class Watch:
         """Look for ever."""
         while True:
             self.look()
+            self.also()
             await asyncio.sleep(LOOK_S)

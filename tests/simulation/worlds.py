@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from simulators.fault_table import TABLE, FaultKind
@@ -16,6 +16,8 @@ LAST_STRIKE_S = 45.0
 #: What is on the way of the guard: these are drawn by themselves, so that violations are provoked often enough.
 VIOLENT = ("setpoint_drifts", "current_drifts", "cell_heats", "output_stays_on", "door_opens", "estop", "person_stops",
            "smoke", "gas", "cancelled")  # fmt: skip
+#: What keeps a stop from reaching the energy source, or from being obeyed.
+DEAD_SOURCE = ("half_open", "no_reply", "request_lost", "wire_cut", "output_stays_on")
 PLACE, CHANNEL = "chamber1", "1"
 
 
@@ -40,11 +42,15 @@ class World:
 def drawn(seed: int, scene: SceneSpec) -> World:
     """The world of a seed: a random subset of the kinds of faults first (swarm), then strikes of these kinds."""
     random = Random(f"world {seed}")
-    rows = [row for row in TABLE.values() if row.name not in ("killed", "other_device", "garbage")]
+    rows = [row for row in TABLE.values() if row.name not in ("other_device", "garbage")]
     kinds = random.sample(rows, random.randint(1, 5))
     strikes = [_strike(random, kind, scene) for _ in range(random.randint(0, 3)) for kind in [random.choice(kinds)]]
     if random.random() < 0.7:
-        strikes.append(_strike(random, TABLE[random.choice(VIOLENT)], scene))
+        strikes.append(violent := _strike(random, TABLE[random.choice(VIOLENT)], scene))
+        if violent is not None and random.random() < 0.25:  # and just before it the energy source stops to answer
+            fault = random.choice(DEAD_SOURCE)
+            params = {"count": 0.0} if "count" in TABLE[fault].params else {}
+            strikes.append(replace(violent, fault=fault, where="psb", for_s=None, params=params))
     return World(
         seed=seed,
         period_s=random.choice((0.2, 0.5, 1.0)),
