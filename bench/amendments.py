@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,8 +132,6 @@ def adding(folder: Path, key: SealKey | None = None) -> Iterator[Adding]:
         for path in _files(folder):
             if _UNFINISHED.fullmatch(path.name):
                 path.unlink()
-        if key is not None:
-            _clear_broken_off(folder, key)
         chain = read(folder, files=True)
         if chain.problems:
             said = "; ".join(map(str, chain.problems))
@@ -141,6 +139,20 @@ def adding(folder: Path, key: SealKey | None = None) -> Iterator[Adding]:
         yield Adding(folder, chain, key)
     finally:
         os.close(handle)
+
+
+def clear_broken_off(folder: Path, key: SealKey | None) -> None:
+    """Make a bundle whole again whose last addition was broken off, if ``key`` knows that it was. Never raises OSError:
+    what cannot be cleared away is found by whoever verifies."""
+    if key is None or not (folder / AMENDMENTS).is_dir():
+        return
+    with suppress(OSError):
+        handle = os.open(folder / MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # else it may be under way
+            _clear_broken_off(folder, key)
+        finally:
+            os.close(handle)
 
 
 def _clear_broken_off(folder: Path, key: SealKey) -> None:
@@ -239,7 +251,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _checked(path: Path, n: int, previous: str) -> tuple[dict[str, Any] | None, str, tuple[str, str]]:
-    """An amendment's data in the newest form and the key that signed it; or None, and which file does not hold and why."""
+    """An amendment's data in the newest form and the key that signed it; or None, and which file fails and why."""
     name = path_of(n)
     try:
         raw = b"" if path.is_symlink() else path.read_bytes()

@@ -177,6 +177,7 @@ class _Run:
         self._over = asyncio.Event()
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
+        station.tell(log.event)
         self._clocks = Timekeeping(station.clock, log.event)
 
     async def go(self) -> Outcome:

@@ -336,7 +336,7 @@ class Guard:
         return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
 
     def _end(self, cause: Cause, tier: Tier) -> None:
-        """Stop or trip. A trip after a stop still takes energy away until the way out has; the cause stays the first."""
+        """Stop or trip. After a stop a trip still takes energy away, unless the way out has; the first is the cause."""
         if self._taken or (self.cause is not None and (tier == "stop" or self._energy.forbidden)):
             return
         first = self.cause is None

@@ -57,6 +57,7 @@ def judge(
     such question, no name or note), RecordError (not closed, altered, or not to be written). ``key`` signs.
     """
     by, note = amendments.named(by, note, note_wanted=True)
+    amendments.clear_broken_off(folder, key)
     check_sound(folder)
     with amendments.adding(folder, key) as adding:
         run = _Run.of(folder, adding.chain)
@@ -124,6 +125,7 @@ def attach(
     by, note = amendments.named(by, note)
     if not file.is_file():
         raise ConfigError([Fault("there is no such file", str(file), "give the path of a file to attach")])
+    amendments.clear_broken_off(folder, key)
     check_sound(folder)
     with amendments.adding(folder, key) as adding:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from drivers.errors import DeviceError, WireClosed
 from drivers.wires import LineWire, Wire
-from drivers.wires.opening import make_wire
+from drivers.wires.opening import make_wire, prepared
 from drivers.wires.relayed import LONGEST
 from drivers.wires.url import wire_key
 
@@ -36,8 +36,12 @@ class Lending:
         self._serving: set[asyncio.Task[None]] = set()
 
     def wire(self, url: str) -> Wire:
-        """The wire of a url, made if there is none yet. Raises UrlError."""
-        return self.wires.setdefault(wire_key(url), self._make(url))
+        """The wire of a url, made if there is none yet. A safety channel hangs on it. Raises UrlError."""
+        key = wire_key(url)
+        if key not in self.wires:
+            self.wires[key] = self._make(url)
+            prepared(self.wires[key], safety=True)
+        return self.wires[key]
 
     def take_back(self, why: str) -> None:
         """Carry nothing more for the borrower; what it still waits for is never sent."""

@@ -1,9 +1,9 @@
 """Wires whose port another process owns: every exchange is relayed to it, one at a time, over a pair of sockets.
 
 The owner (``drivers/wires/lending.py``) opens the port and carries the exchanges; here is the side that borrows. A
-driver does not see the difference. The queue with its stop lane is on this side, so that what its caller gives up is
-never sent, and a stop is the next that leaves. Each request and its reply carry a number: a reply that comes after its
-caller has stopped waiting is nobody's.
+driver does not see the difference. What waits, waits on this side, so that what its caller gives up is never sent; a
+stop waits for nothing here, and takes the stop lane of the owner's port. Each request and its reply carry a number: a
+reply that comes after its caller has stopped waiting is nobody's.
 
 Both sides speak lines of JSON. A request: ``{"id", "url", "act", ...}`` with the arguments of the wire's method; a
 reply: ``{"id", "result"}``, or ``{"id", "error": {"kind", "text", "fix", "code"}}``.
@@ -23,6 +23,7 @@ from typing import Any
 from drivers.errors import DeviceError, DeviceRefused, FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight, Wire
 from drivers.wires.opening import make_wire
+from drivers.wires.pacing import HeldBackError
 from drivers.wires.port import ExchangeError, PortWire
 from drivers.wires.url import WireUrl, parse_url
 
@@ -34,7 +35,7 @@ RELAY_S = 2.0
 LONGEST = 1 << 20
 
 _KINDS: dict[str, type[DeviceError]] = {
-    kind.__name__: kind for kind in (WireTimeout, WireClosed, FrameError, DeviceRefused)
+    kind.__name__: kind for kind in (WireTimeout, WireClosed, FrameError, DeviceRefused, HeldBackError)
 }
 
 
@@ -162,12 +163,12 @@ class _Relayed(PortWire):
         async def exchange() -> Any:
             if self._lease.orphaned:
                 return await self._alone(act, device=device, doing=doing, **arguments)
-            return await self._lease.ask(self.url, act, within_s, **arguments)
+            try:
+                return await self._lease.ask(self.url, act, within_s, **arguments)
+            except ExchangeError as trouble:
+                raise trouble.of(device, doing) from None
 
-        try:
-            return await self._port.run(exchange, stop=stop)
-        except ExchangeError as trouble:
-            raise trouble.of(device, doing) from None
+        return await (self._counted(exchange) if stop else self._carried(exchange, stop=False))
 
     async def _alone(self, act: str, **arguments: Any) -> Any:
         """One exchange through the port itself, now that nobody owns it."""

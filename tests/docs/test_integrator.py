@@ -68,5 +68,5 @@ def test_clients_of_others_talk_to_the_simulated_instruments(folder: Path) -> No
 
 
 def test_every_shape_is_on_the_page() -> None:
-    linked = set(re.findall(r"\(schemas/(\w+\.json)\)", (DOCS / PAGE).read_text("utf-8")))
+    linked = set(re.findall(r"\(schemas/([\w-]+\.json)\)", (DOCS / PAGE).read_text("utf-8")))
     assert linked == set(schemas())

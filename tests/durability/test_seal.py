@@ -230,12 +230,17 @@ def test_the_last_amendment_taken_away_whole_is_found_where_it_is_remembered(cop
     assert {problem.file for problem in found.problems} == {"amendments/0002.json"}
 
 
-def test_an_addition_that_was_broken_off_before_its_name_is_cleared_by_the_next(copy: Path, key: SealKey) -> None:
+def test_an_addition_that_was_broken_off_before_its_name_is_cleared_by_the_next(
+    copy: Path, key: SealKey, tmp_path: Path
+) -> None:
     """Only where the register knows that it never came about."""
+    mine = SealKey.at(Path(shutil.copytree(key.folder, tmp_path / "keys")))
     (copy / "amendments" / "0003.json.sig").write_bytes(key.sign(b"what never came"))
     assert verify(copy, known(key)).said is VerifyStatus.ALTERED
     with pytest.raises(RecordError, match="altered"):
         judge(copy, "fire", answer=True, by="lin", note="-", utc_s=WHEN_S)
+    assert judge(copy, "fire", answer=True, by="lin", note="-", utc_s=WHEN_S, key=mine).amendment.endswith("0003.json")
+    assert verify(copy, known(key)).said is VerifyStatus.INTACT
 
 
 def test_trust_names_every_line_that_is_no_key(tmp_path: Path) -> None:

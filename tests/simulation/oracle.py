@@ -36,6 +36,8 @@ EXCHANGE_S = 0.8
 #: Resolution, rounding and six sigma of noise of the cycler's readings.
 V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
 SAFE_STATE_S = 15.0
+#: The period at rest of the demonstration bench.
+REST_S = 2.0
 
 #: Faults that end a run when they strike it; the rest may.
 FATAL = {
@@ -256,13 +258,16 @@ def _after_death(found: Found, faults: _Faults, judged: Judged) -> None:
 
 
 def _blind(found: Found, faults: _Faults, judged: Judged) -> None:
-    """No energy while a safety channel's last good reading is older than A."""
+    """No energy while a safety channel's last good reading is older than A. At rest channels are read more seldom: one
+    that falls silent there has A from the moment at which energy begins."""
     world = found.world
     for it in faults.struck:
         if not _blinds(it.strike) or faults.frozen(it.at_s - 2.0, it.at_s + 12.0):
             continue
         until_s = min(it.at_s + (it.strike.for_s if it.strike.for_s is not None else 1e9), found.ended_s)
-        from_s = it.at_s + world.age_s + CONTACTOR_S + EXCHANGE_S
+        before = [b.at_s for a, b in itertools.pairwise(found.looks) if b.energised and not a.energised]
+        begun_s = max((edge for edge in before if edge < it.at_s + 3.0 * REST_S), default=0.0)
+        from_s = max(it.at_s, begun_s) + world.age_s + CONTACTOR_S + EXCHANGE_S
         if faults.source_fails(it.at_s, until_s) and faults.contactor_fails(it.at_s, until_s):
             judged.nothing_left = True
             continue
@@ -289,6 +294,8 @@ def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
     look = found.looks[at]
     said_unsafe = found.result is not None and found.result.exit_code == 4
     told = said_unsafe or isinstance(found.raised, DeviceError)
+    if found.raised is not None and not look.energised:  # a run that was cancelled has nobody left to tell
+        told = told or faults.source_fails(look.at_s, look.at_s) or faults.contactor_fails(look.at_s, look.at_s)
     if (look.energised or look.on or look.closed) and not told:
         judged.find(
             "left on",
