@@ -222,6 +222,14 @@ class Seat:
         if await wait_for_end(self._stream, missing, until_s=until_s) is None:
             raise self._unheard(sorted(missing.channels)[0])
 
+    async def watched(self) -> None:
+        """Every channel of this place that feeds a hard limit is heard once more: energy begins with the guard seeing.
+
+        To be called once something counts as energised, so that the pollers are at their pace. Raises DeviceError.
+        """
+        hard = {limit.channel for limit in self._plan.limits_in(self.channel.place, self._phase) if limit.hard}
+        await self.heard(sorted(hard), after_s=asyncio.get_running_loop().time())
+
     async def fresh(self, channel: str) -> Reading:
         """The next good reading of a channel. Raises DeviceError if none comes."""
         await self.heard((channel,), after_s=asyncio.get_running_loop().time())

@@ -150,6 +150,7 @@ class StepRun:
         known = means.truth is not None and self.carried is None  # the plant counts from here, the step did before
         truth = StepTruth(means.truth, means.plan.channel.name, direction) if known and means.truth else None
         means.energy.begin(what)
+        await means.seat.watched()
         means.event("output_on", device=cycler.name)
         await cycler.output(on=True)
         self.begin(limit_s, direction=direction)

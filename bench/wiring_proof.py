@@ -84,6 +84,7 @@ class WiringProof:
         self.event("setpoint", device=self.cycler.name, voltage_v=limit_v, pulse_a=current_a)
         await self.cycler.apply(set_to)
         self.energy.begin(what)
+        await self.seat.watched()
         self.event("output_on", device=self.cycler.name, why="wiring pulse")
         await self.cycler.output(on=True)
         await self.seat.heard((channel.cell_voltage,), after_s=loop.time() + FLOWS_S)

@@ -258,16 +258,13 @@ def _after_death(found: Found, faults: _Faults, judged: Judged) -> None:
 
 
 def _blind(found: Found, faults: _Faults, judged: Judged) -> None:
-    """No energy while a safety channel's last good reading is older than A. At rest channels are read more seldom: one
-    that falls silent there has A from the moment at which energy begins."""
+    """No energy while a safety channel's last good reading is older than A: energy begins only once each was heard."""
     world = found.world
     for it in faults.struck:
         if not _blinds(it.strike) or faults.frozen(it.at_s - 2.0, it.at_s + 12.0):
             continue
         until_s = min(it.at_s + (it.strike.for_s if it.strike.for_s is not None else 1e9), found.ended_s)
-        before = [b.at_s for a, b in itertools.pairwise(found.looks) if b.energised and not a.energised]
-        begun_s = max((edge for edge in before if edge < it.at_s + 3.0 * REST_S), default=0.0)
-        from_s = max(it.at_s, begun_s) + world.age_s + CONTACTOR_S + EXCHANGE_S
+        from_s = it.at_s + world.age_s + CONTACTOR_S + EXCHANGE_S
         if faults.source_fails(it.at_s, until_s) and faults.contactor_fails(it.at_s, until_s):
             judged.nothing_left = True
             continue
@@ -350,8 +347,8 @@ def _rows_are_true(found: Found, faults: _Faults, kept: record.Record, judged: J
     for at_s, volt, amp in zip(kept.rows.mono_s, volts, amps, strict=True):
         from_s = at_s - EXCHANGE_S - longer_s - min(late_s, 0.5)
         window = found.looks[max(bisect_left(times, from_s) - 1, 0) : bisect_left(times, at_s) + 2]
-        if not window:
-            continue
+        if not window or any(0.0 <= at_s - it.at_s < 4.0 * LOOK_S for it in faults.struck):
+            continue  # a strike may come and be undone between two looks
         for value, true, tolerance, what in (
             (volt, [look.terminal_v for look in window], V_TOLERANCE, "V"),
             (amp, [look.current_a for look in window], A_TOLERANCE, "A"),
