@@ -366,8 +366,10 @@ def test_a_simulated_device_answers_clients_that_others_wrote(tmp_path: Path) ->
 def test_the_record_of_a_run_whose_disk_fills_says_so(tmp_path: Path) -> None:
     """A file size limit of the operating system stands in for a full disk: the write fails in the middle of a run."""
     limit = "import resource,sys,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); from bench.cli import main; main()"
-    args = ["run", SHORT, "--bench", BENCH, "--cell", CELL, "--simulate", "--yes", "--json"]
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); from bench.cli import main; main()"
+    often = tmp_path / "often.yaml"  # its readings outgrow the limit, the inputs of the run do not
+    often.write_text(SHORT.read_text().replace("every: 10 s", "every: 1 s"))
+    args = ["run", often, "--bench", BENCH, "--cell", CELL, "--simulate", "--yes", "--json"]
     done = subprocess.run(
         [sys.executable, "-c", limit, *map(str, args)],
         cwd=tmp_path,

@@ -36,8 +36,8 @@ EXCHANGE_S = 0.8
 #: Resolution, rounding and six sigma of noise of the cycler's readings.
 V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
 SAFE_STATE_S = 15.0
-#: The period at rest of the demonstration bench.
-REST_S = 2.0
+#: Between the proof of the open contactor and the end of the run no more than this goes by.
+PROVEN_S = 0.5
 
 #: Faults that end a run when they strike it; the rest may.
 FATAL = {
@@ -287,6 +287,9 @@ def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
     """When the run has ended nothing is on, or it says that this is not proven."""
     at = bisect_left(found.looks, found.ended_s, key=lambda look: look.at_s)
     if at >= len(found.looks) or faults.any_of("killed"):
+        return
+    if any(it.strike.fault == "contactor_welded" and it.at_s > found.ended_s - PROVEN_S for it in faults.struck):
+        judged.unseen = True  # it closed an open contactor by itself, after its feedback had proven it open
         return
     look = found.looks[at]
     said_unsafe = found.result is not None and found.result.exit_code == 4
