@@ -29,8 +29,9 @@ class Station:
 
     ``urls`` stands in for the bench file's (a simulated run's devices are elsewhere). Use it as ``async with``:
     inside, every wire is open and every device has answered as the one that the bench file names. Connecting only
-    reads; nothing is switched before the engine's preflight - unless a device is missing, so that there will be none:
-    then the cycler and the contactor's module, where they answered, are made safe if they are found energised.
+    reads; nothing is switched before the engine's preflight - unless a device is missing or the connecting is given up,
+    so that there will be none: then the cycler and the contactor's module, where they answered, are made safe if they
+    are found energised.
     ``lent`` are wires whose port the guardian owns, by key.
     """
 
@@ -71,6 +72,10 @@ class Station:
         """Open and connect. Raises DeviceError with the faults of every device that failed, and what was found on."""
         try:
             await self._connect()
+        except asyncio.CancelledError:
+            await outlast(asyncio.get_running_loop().create_task(self._leave_safe(), name="leave safe"))
+            await self.close()
+            raise
         except BaseException:
             await self.close()
             raise

@@ -393,6 +393,8 @@ def _again(found: Found, judged: Judged) -> None:
         return
     if found.again_raised is not None:
         judged.find("next run", f"raised {type(found.again_raised).__name__}: {found.again_raised}")
+    elif found.again is not None and found.again.ended_by.rule == "preflight: at ambient":
+        return  # what was heated in the run before is still warm, and rightly refused
     elif found.again is not None and found.again.verdict != "pass":
         faults = [fault.error for fault in found.again.faults]
         judged.find("next run", f"{found.again.verdict}, {found.again.ended_by}: {faults}")
