@@ -12,8 +12,10 @@ and record go on, and the walk takes up the observation that the sequence asks f
 from __future__ import annotations
 
 import asyncio
+import math
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bench.after_trip import AfterTrip, OnTrip, not_latched
@@ -36,9 +38,9 @@ from bench.poller import Poller
 from bench.preflight import Preflight
 from bench.recorder import Recorder
 from bench.resumption import Resumption
-from bench.safe_state import SafeResult, SafeState, outlast
+from bench.safe_state import MadeSafe, SafeResult, SafeState, outlast
 from bench.screen import Screen
-from bench.seat import Seat
+from bench.seat import Seat, is_good
 from bench.station import Station
 from bench.stream import Stage, Stream
 from bench.stroke import StrokeRun
@@ -175,6 +177,7 @@ class _Run:
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
         self._over = asyncio.Event()
+        self._safe_s = math.inf
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
         station.tell(log.event)
@@ -294,7 +297,11 @@ class _Run:
         self._link.ending()
         why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
         fire = is_fire(cause.rule) or self._guard.burns
-        self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
+        making = self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
+        making.add_done_callback(self._made_safe)
+
+    def _made_safe(self, making: asyncio.Task[SafeResult]) -> None:
+        self._safe_s = making.get_loop().time()
 
     async def _sample_is_touched(self, cause: Cause) -> bool:
         """Whether an observation is owed: the stimulus has reached the sample, or nobody can say that it has not."""
@@ -401,12 +408,29 @@ class _Run:
 
     async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
         """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
-        result = await self._safe.begin("the end")
+        result = self._still_isolated(await self._safe.begin("the end"))
         await asyncio.gather(work, self._zone_heat.ended(), return_exceptions=True)
         for part in result.failures:
             self._screen.tell(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
         await self._release()
         return result
+
+    def _still_isolated(self, result: SafeResult) -> SafeResult:
+        """The safe state's result, less the contactors that were seen closed again since: a trip's minute and an
+        observation lie between."""
+        latest, since_s = self._stream.latest, self._safe_s
+        closed = [
+            name
+            for name in self._plan.feedbacks
+            if name in latest and latest[name].mono_s > since_s and is_good(latest[name]) and latest[name].value != 0.0
+        ]
+        if not closed:
+            return result
+        error = f"THE CONTACTOR IS CLOSED AGAIN ({', '.join(closed)}); isolate the sample by hand"
+        device = closed[0].split(".", 1)[0]
+        self._note("safe_state_failed", device=device, what="contactor open by feedback", error=error)
+        lost = MadeSafe(device, "contactor open by feedback", confirmed=False, error=error)
+        return replace(result, parts=(*result.parts, lost), isolated=False)
 
     async def _release(self) -> None:
         try:

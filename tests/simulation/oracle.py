@@ -74,7 +74,7 @@ def judge(found: Found) -> Judged:
     _after_stops(found, faults, judged)
     _after_death(found, faults, judged)
     _blind(found, faults, judged)
-    if found.unsynced:
+    if found.unsynced and not isinstance(found.raised, RecordError):  # a record that could not be begun begins no run
         judged.find("durable", f"{found.unsynced} bytes were written and not confirmed when the program went on")
     _left_on(found, faults, judged)
     if found.result is not None:
