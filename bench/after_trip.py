@@ -69,7 +69,10 @@ class AfterTrip:
         cause = guard.cause or guard.later or self._spoke
         if cause is None and not safe.confirmed:
             cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
-        if cause is None or (cause.kind is EndKind.SAMPLE_EVENT and guard.stimulated and not is_fire(cause.rule)):
+        if cause is None:
+            return
+        of_test = cause.kind is EndKind.SAMPLE_EVENT and guard.stimulated and not is_fire(cause.rule)
+        if of_test and safe.confirmed:
             return
         try:
             self._on_trip(cause, safe)

@@ -204,6 +204,8 @@ class _Run:
         touched = loop.create_task(self._sample_is_touched(cause), name="is the sample touched")
         cancelled |= await outlast(touched)
         if touched.result():
+            if timer.done():  # it ends with a trip before contact; what is observed is watched, and said to be
+                timer = loop.create_task(self._guard.run(), name="guard")
             going_on = loop.create_task(self._observe_on(cause, work), name="observation")
             cancelled |= await outlast(going_on)
             cause = going_on.result()

@@ -17,7 +17,8 @@ The first cause is the cause ("first out"); what follows from it changes nothing
 
 From the stimulus on, what happens to the sample is what the test is about: its limits, the fire and gas detectors and
 a sensor that burns off trip only if something is energised, and are noted each once; a fire or a runaway puts out the
-heat of the whole zone all the same. After a trip the guard goes on listening until the observation is over: a bench
+heat of the whole zone all the same. What was only noted, in a pause of the stimulus, trips as soon as anything is to be
+energised again. After a trip the guard goes on listening until the observation is over: a bench
 limit, an interlock or a silent device is noted as well.
 """
 
@@ -44,6 +45,9 @@ STALE_PERIODS = 3.0
 
 #: Rules that mean fire, gas or runaway: a chamber then goes off instead of to ambient.
 FIRE_WORDS = ("smoke", "flame", "fire", "gas", "runaway")
+
+#: What the rule of a stop, as a run's cause, ends in.
+STOPPED = " (stop)"
 
 #: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
 #: half-driven nail is the worst sample in the house.
@@ -130,6 +134,7 @@ class Guard:
         self.later: Cause | None = None
         self._taken = False
         self._heat_is_off = False
+        self._unanswered: Cause | None = None
         self._noted: set[tuple[str | None, str | None]] = set()
         self._all: dict[str, Checked] = {}
         self._armed: dict[str, Checked] = {}
@@ -265,6 +270,8 @@ class Guard:
     def _act(self, cause: Cause, channel: str, tier: Tier = "trip") -> None:
         """End the run as the tier says, or from the stimulus on note what does not call for it."""
         if not self.stimulated:
+            if self._taken and is_fire(cause.rule):  # what was made safe was not yet made safe after a fire
+                self._put_out(cause, channel)
             self._end(cause, tier)
             return
         if (cause.rule, channel) in self._noted:
@@ -275,13 +282,19 @@ class Guard:
             self.later = cause
         self._event("sample_event" if of_sample else "bench_event", channel=channel, **_fields(cause))
         if self.observed or (of_sample and not self._energy.energised):
-            if is_fire(cause.rule) and not self._heat_is_off:
-                self._heat_is_off = True
-                self._heat_off(f"{cause.rule} of {channel}")
+            if is_fire(cause.rule):
+                self._put_out(cause, channel)
+            if not self.observed:
+                self._unanswered = self._unanswered or cause
             return
         if self.cause is not None and stops_motion(cause):
             self._take_energy_away(f"after a trip: {cause.rule}", fire=self.burns, stop_motion=True)
         self._end(cause, tier)
+
+    def _put_out(self, cause: Cause, channel: str) -> None:
+        if not self._heat_is_off:
+            self._heat_is_off = True
+            self._heat_off(f"{cause.rule} of {channel}")
 
     def _trip_if_silent(self, now_s: float) -> float:
         """Trip on the first thing that has been silent too long, else give the instant at which one would be."""
@@ -341,7 +354,7 @@ class Guard:
             return
         first = self.cause is None
         if first:
-            self.cause = replace(cause, rule=f"{cause.rule} (stop)") if tier == "stop" else cause
+            self.cause = replace(cause, rule=f"{cause.rule}{STOPPED}") if tier == "stop" else cause
         if tier == "trip":
             self._taken = True
             self._energy.forbid()
@@ -378,6 +391,8 @@ class Guard:
         if self._energised_since_s is not None:
             self._energised_s += now_s - self._energised_since_s
         self._energised_since_s = now_s if self._energy.energised else None
+        if self._energy.energised and self._unanswered is not None:  # as the next pulse of a stimulus would
+            self._end(self._unanswered, "trip")
         _wake(self._wake)
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.cause import Cause
+from bench.guard import STOPPED
 from bench.plan import Plan
 from bench.safe_state import SafeResult
 from bench.samples import write_atomically
@@ -179,12 +180,14 @@ def latch_of(plan: Plan, cause: Cause, safe: SafeResult, *, run_id: str, bundle:
         for name, channel in place.interlocks.items()
     ]
     limits += [LatchedLimit(rule="contactor open", channel=feedback, high=0.5) for feedback in plan.feedbacks]
-    if cause.rule is not None and cause.rule.startswith(_PERSISTENT):
+    rule = (cause.rule or "").removesuffix(STOPPED)
+    tiers = ("trip", "stop") if rule != cause.rule else ("trip",)
+    if rule.startswith(_PERSISTENT):
         limits += [
             LatchedLimit(rule=limit.rule, channel=limit.channel, low=limit.low, high=limit.high)
             for place in plan.places
             for limit in plan.limits_in(place, Phase.CONDITIONING)
-            if limit.rule == cause.rule and limit.tier == "trip"
+            if limit.rule == rule and limit.tier in tiers
         ]
     its = (cause.device,) if cause.device in plan.bench.devices else ()
     devices = devices_of(limits, [name for name in its if name is not None])

@@ -138,7 +138,7 @@ def _refuse(kept: Record, sequence: Language) -> None:
     phases = {str(event.data.get("phase")) for event in kept.of("step_started")}
     if Phase.STIMULUS.value in phases:
         faults.append(Fault("its stimulus had begun", where, _CLOSE))
-    ending = next(kept.of("ending"), None)
+    ending = next(kept.of("ending", "trip", "stop"), None)
     if ending is not None:
         cause = " ".join(str(ending.data[key]) for key in ("cause", "rule") if ending.data.get(key))
         faults.append(Fault(f"the run had ended ({cause}) before its program died", where, _CLOSE))

@@ -209,6 +209,7 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
             keys, bench=prepared.order.bench, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()
         )
         with lock:
+            Latches(prepared.data.path).refuse(prepared.plan.bench.name)  # by a run that has just ended, too
             async with inherited_link(os.environ) as link:
                 link.holding(lock.handles)
                 devices = prepared.plan.bench.devices

@@ -143,6 +143,7 @@ class Guardian:
     def _heard(self, message: Mapping[str, Any]) -> None:
         if "arm" in message:
             self._answer({"armed": self._armed(message)})
+            self._channel.heard_s = asyncio.get_running_loop().time()  # it waited while this process did
         elif "release" in message:
             self._release()
             self._answer({"released": True})

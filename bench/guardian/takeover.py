@@ -114,7 +114,7 @@ class TakeOver:
         self._journal.sync()
         result = await self._made_safe(why)
         self._tell(result)
-        while not result.confirmed and not await self._person(AGAIN_S):
+        while not result.confirmed and not await self._read_for(AGAIN_S):
             result = await self._made_safe("not confirmed safe")
             if result.confirmed:
                 self._tell(result)
@@ -183,6 +183,16 @@ class TakeOver:
             self._told(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}")
         if not result.confirmed:
             self._told(f"tried again every {AGAIN_S:g} s; isolate the sample by hand; Ctrl-C or SIGTERM ends this")
+
+    async def _read_for(self, time_s: float) -> bool:
+        """Read what can be read for so long, or until a person ends it: whether one did."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + time_s
+        while not self._ended.is_set() and (left_s := until_s - loop.time()) > 0.0:
+            round_s = loop.time()
+            self._note_readings(await self._read_all())
+            await self._person(min(left_s, max(0.0, round_s + READ_S - loop.time())))
+        return self._ended.is_set()
 
     async def _person(self, within_s: float) -> bool:
         """Whether a person has ended it, waiting at most so long."""

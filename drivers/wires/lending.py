@@ -15,7 +15,7 @@ from typing import Any
 from drivers.errors import DeviceError, WireClosed
 from drivers.wires import LineWire, Wire
 from drivers.wires.opening import make_wire, prepared
-from drivers.wires.relayed import LONGEST
+from drivers.wires.relayed import LONGEST, WITHDRAW
 from drivers.wires.url import wire_key
 
 _ACTS = frozenset({"read_bits", "read_registers", "write_bit", "write_register", "write_registers", "query", "send"})
@@ -33,7 +33,7 @@ class Lending:
         self._sock = sock
         self._make = make
         self._taken = ""
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], Any] = {}
 
     def wire(self, url: str) -> Wire:
         """The wire of a url, made if there is none yet. A safety channel hangs on it. Raises UrlError."""
@@ -55,9 +55,12 @@ class Lending:
         try:
             while (line := await reader.readline()).endswith(b"\n"):
                 asked = json.loads(line)
+                if asked.get("act") == WITHDRAW:
+                    self._withdraw(asked["id"])
+                    continue
                 task = asyncio.get_running_loop().create_task(self._serve(asked, writer), name="a lent exchange")
-                self._serving.add(task)
-                task.add_done_callback(self._serving.discard)
+                self._serving[task] = asked.get("id")
+                task.add_done_callback(self._serving.pop)
         except (OSError, ValueError):  # gone, or no line of this form: the other end is what supervises it
             pass
         finally:
@@ -67,6 +70,12 @@ class Lending:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    def _withdraw(self, number: int) -> None:
+        """Drop a request that its caller has given up, unless its port is at it already."""
+        for task, its in self._serving.items():
+            if its == number:
+                task.cancel()
 
     async def close(self) -> None:
         """Free every port."""

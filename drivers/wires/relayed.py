@@ -2,11 +2,13 @@
 
 The owner (``drivers/wires/lending.py``) opens the port and carries the exchanges; here is the side that borrows. A
 driver does not see the difference. What waits, waits on this side, so that what its caller gives up is never sent; a
-stop waits for nothing here, and takes the stop lane of the owner's port. Each request and its reply carry a number: a
+stop waits for nothing here, and takes the stop lane of the owner's port; what a caller has given up is taken back from
+there, too. Each request and its reply carry a number: a
 reply that comes after its caller has stopped waiting is nobody's.
 
 Both sides speak lines of JSON. A request: ``{"id", "url", "act", ...}`` with the arguments of the wire's method; a
-reply: ``{"id", "result"}``, or ``{"id", "error": {"kind", "text", "fix", "code"}}``.
+reply: ``{"id", "result"}``, or ``{"id", "error": {"kind", "text", "fix", "code"}}``. The act ``withdraw`` takes
+back the request of that number.
 
 An owner that is dead holds no port any more: the wire then opens it itself, since what is asked next is a stop.
 """
@@ -17,6 +19,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
@@ -33,6 +36,8 @@ TIMEOUT_S = 0.5
 RELAY_S = 2.0
 #: The longest line either way, in bytes.
 LONGEST = 1 << 20
+#: What a request is taken back with, by its number; there is no reply to it.
+WITHDRAW = "withdraw"
 
 _KINDS: dict[str, type[DeviceError]] = {
     kind.__name__: kind for kind in (WireTimeout, WireClosed, FrameError, DeviceRefused, HeldBackError)
@@ -97,7 +102,11 @@ class Lease:
             self._writer.write(line.encode() + b"\n")
             async with asyncio.timeout(within_s + RELAY_S):
                 answer = await reply
+        except asyncio.CancelledError:
+            self._withdraw(number, act, arguments)
+            raise
         except TimeoutError:
+            self._withdraw(number, act, arguments)
             raise ExchangeError(
                 WireTimeout, f"the owner of the port said nothing for {within_s + RELAY_S:g} s"
             ) from None
@@ -106,6 +115,11 @@ class Lease:
         if "error" in answer:
             raise _Trouble(answer["error"])
         return answer["result"]
+
+    def _withdraw(self, number: int, act: str, arguments: dict[str, Any]) -> None:
+        """Nobody wants this any more: the owner drops it if it still waits there, so that it never follows a stop."""
+        if act != "open" and not arguments.get("stop") and self._gone is None and self._writer is not None:
+            self._writer.write(json.dumps({"id": number, "act": WITHDRAW}).encode() + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         why = "the owner of the port is gone"
@@ -168,12 +182,39 @@ class _Relayed(PortWire):
             except ExchangeError as trouble:
                 raise trouble.of(device, doing) from None
 
-        return await (self._counted(exchange) if stop else self._carried(exchange, stop=False))
+        return await (self._counted(exchange) if stop else self._given_up_with_its_caller(exchange, device, doing))
+
+    async def _given_up_with_its_caller(self, exchange: Callable[[], Awaitable[Any]], device: str, doing: str) -> Any:
+        """One exchange in its turn. It may wait again where it is carried, and must not be sent once its caller has
+        gone: a stop may have overtaken it there."""
+        under_way: list[asyncio.Future[Any]] = []
+
+        async def carried() -> Any:
+            work = asyncio.ensure_future(exchange())
+            under_way.append(work)
+            await asyncio.wait([work])
+            if work.cancelled():
+                raise HeldBackError(device, doing, "its caller has given it up")
+            return work.result()
+
+        try:
+            return await self._carried(carried, stop=False)
+        except asyncio.CancelledError:
+            for work in under_way:
+                work.cancel()
+            raise
 
     async def _alone(self, act: str, **arguments: Any) -> Any:
         """One exchange through the port itself, now that nobody owns it."""
-        own = self._own = self._own or make_wire(self.url)
-        await own.open()
+        own = self._own
+        if own is None:
+            own = self._own = make_wire(self.url)
+            try:
+                await own.open()
+            except BaseException:
+                self._own = None
+                raise
+        # else it is open, or about to be: to open it once more would wait behind the exchange that a stop overtakes
         for told in ("known", "distrust"):  # a port that was just opened has no past
             arguments.pop(told, None)
         return await getattr(own, act)(**arguments)

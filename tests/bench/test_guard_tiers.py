@@ -404,3 +404,35 @@ def test_more_time_energised_than_a_run_can_need_trips() -> None:
         await timer
 
     in_virtual_time(scene())
+
+
+@pytest.mark.fault("H7", "H8")
+def test_smoke_after_a_trip_in_conditioning_puts_the_zones_heat_out() -> None:
+    async def scene() -> None:
+        watch = Watch(HOT, rules=[Detector("chamber1", "smoke", SMOKE_THERE)])
+        watch.say((T, 70.0))
+        assert watch.taken == [("trip: sample.temperature", False)]
+        for _ in range(3):
+            watch.say((SMOKE_THERE, 0.0))
+        assert len(watch.cold) == 1
+        assert len(watch.taken) == 1
+        assert watch.rule() == "sample.temperature"
+
+    in_virtual_time(scene())
+
+
+@pytest.mark.fault("H7", "H8")
+@pytest.mark.parametrize(("channel", "value"), [(SMOKE_THERE, 0.0), (T, 70.0)])
+def test_what_was_noted_in_a_pause_of_the_stimulus_trips_before_the_next_pulse(channel: str, value: float) -> None:
+    async def scene() -> None:
+        watch = Watch(HOT, rules=[Detector("chamber1", "smoke", SMOKE_THERE)])
+        watch.guard.stimulated = True
+        watch.say((channel, value))
+        assert watch.guard.cause is None
+        watch.energy.begin("psb output")
+        assert watch.energy.forbidden
+        assert len(watch.taken) == 1
+        assert watch.guard.tripped.result().kind is EndKind.SAMPLE_EVENT
+        assert watch.guard.later is None
+
+    in_virtual_time(scene())

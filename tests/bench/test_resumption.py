@@ -229,3 +229,11 @@ def test_a_history_that_cannot_be_read_counts_as_full(tmp_path: Path) -> None:
     (tmp_path / "resume" / "demo.history.jsonl").write_text("{torn")
     with pytest.raises(ConfigError, match="how often"):
         authorise(plan, SAID, tmp_path, utc_s=NOW_S)
+
+
+@pytest.mark.parametrize("kind", ["trip", "stop"])
+def test_a_run_that_died_between_its_trip_and_its_end_is_not_resumed(kind: str) -> None:
+    happened = (started(1, "1/1/1"), (kind, {"cause": "sample_event", "rule": "sample.temperature"}))
+    with pytest.raises(ConfigError) as refusal:
+        read_back(record_of(*happened), CYCLING)
+    assert "sample.temperature" in refusal.value.faults[0].error

@@ -59,7 +59,7 @@ RAW = st.one_of(
     st.tuples(st.just("s16"), st.integers(-(2**15), 2**15 - 1)),
     st.tuples(st.just("u32"), st.integers(0, 2**32 - 1)),
     st.tuples(st.just("s32"), st.integers(-(2**31), 2**31 - 1)),
-    st.tuples(st.just("f32"), st.floats(width=32, allow_nan=False, allow_infinity=False)),
+    st.tuples(st.just("f32"), st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)),
 )
 
 

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.guardian import process
+from bench.guardian.journal import Journal
 from bench.guardian.notify import Notifier
 from bench.guardian.process import Guarded, Guardian
 from bench.safe_plan import SafeDevice, SafePlan, steps_for
@@ -189,3 +191,16 @@ async def test_a_slip_while_making_safe_still_ends_the_child(tmp_path: Path, mon
     assert over.code == 4
     assert "BROKE OFF" in said[0]
     assert "broken_off" in [record["kind"] for record in records(tmp_path)]
+
+
+async def test_a_slow_disk_at_the_arming_is_no_silence_of_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(_: object) -> bool:
+        time.sleep(2.5)  # noqa: TID251 - a disk that holds the process up
+        return True
+
+    monkeypatch.setattr(Journal, "settle", slow)
+    body = armed(tmp_path) + 'time.sleep(0.5); pipe.sendall(b"b\\n"); tell({"release": True}); hear(); sys.exit(1)'
+    over, _ = await guarded(body)
+    assert over == Guarded(1)

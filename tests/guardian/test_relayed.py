@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from drivers import DeviceError, DeviceRefused, FrameError, WireClosed, WireTimeout
-from drivers.wires import Wire, relayed
+from drivers.wires import Flight, Wire, relayed
 from drivers.wires.lending import Lending
+from drivers.wires.port import PortWire
 from drivers.wires.relayed import Lease, RelayedLines, RelayedModbus
-from drivers.wires.url import wire_key
+from drivers.wires.url import parse_url, wire_key
 from tests.bench.benchtop import cancel
 
 MODBUS = "modbus-tcp://10.0.0.9:502"
@@ -266,3 +267,66 @@ async def test_what_is_no_request_ends_nothing_but_itself() -> None:
         assert await wire.read_bits("coils", 0, 1, unit=1, device="io1", doing="looking") == (True,)
         assert both.ports[MODBUS].closed == 0
         await wire.close()
+
+
+class Lost(PortWire):
+    """The owner's wire when its connection is lost: it takes 0.3 s to connect anew, and gives way to a stop then."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(parse_url(url), Flight())
+        self.up = False
+        self.sent: list[bool] = []
+
+    async def _open_first(self) -> None:
+        return
+
+    async def _free(self) -> None:
+        return
+
+    async def write_bit(self, address: int, *, on: bool, device: str, doing: str, stop: bool, **_: Any) -> None:
+        async def exchange() -> None:
+            if not self.up:
+                await asyncio.sleep(0.3)
+                self.up = True
+                self._give_way(device, doing, urgent=stop)
+            self.sent.append(on)
+
+        await self._carried(exchange, stop=stop)
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("orphaned", [False, True])
+def test_what_was_given_up_never_follows_the_stop_that_overtook_it(
+    orphaned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> list[bool]:
+        ours, theirs = socket.socketpair()
+        owners: list[Lost] = []
+
+        def make(url: str) -> Wire:
+            owners.append(Lost(url))
+            return owners[-1]
+
+        monkeypatch.setattr(relayed, "make_wire", make)
+        lending, lease = Lending(ours, make), Lease(theirs)
+        serving = asyncio.create_task(lending.run())
+        await lease.start()
+        wire = lease.wire(MODBUS)
+        assert isinstance(wire, RelayedModbus)
+        await wire.open()
+        if orphaned:
+            await cancel(serving)
+            await asyncio.sleep(0.05)
+            assert lease.orphaned
+        closing = asyncio.create_task(wire.write_bit(0, on=True, unit=1, device="io1", doing="closing"))
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        await wire.write_bit(0, on=False, unit=1, device="io1", doing="opening", stop=True)
+        await asyncio.sleep(0.5)
+        await wire.close()
+        await lease.close()
+        await cancel(serving)
+        await lending.close()
+        return owners[-1].sent
+
+    assert asyncio.run(scene()) == [False]

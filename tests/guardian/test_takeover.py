@@ -273,3 +273,19 @@ def test_a_second_record_goes_beside_the_first(tmp_path: Path) -> None:
     for _ in range(2):
         assert in_virtual_time(Scene(tmp_path).take_over())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["guardian-2.jsonl", "guardian.jsonl"]
+
+
+def test_while_something_is_not_confirmed_it_reads_what_it_can(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, observation=OWED)
+    scene.small["psb"].fail = WireClosed("psb", "making safe", "the far end is gone")
+
+    async def some_time() -> None:
+        taking = asyncio.create_task(scene.take_over(stimulated=True))
+        await asyncio.sleep(60.0)
+        scene.ended.set()
+        await taking
+
+    in_virtual_time(some_time())
+    values = [record["data"]["values"] for record in scene.records() if record["kind"] == "readings"]
+    assert len(values) >= 30  # about one a second, less the tries between them
+    assert "th1.ai0.temperature_c" in values[0]
