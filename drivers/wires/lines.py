@@ -109,14 +109,18 @@ class Lines(PortWire):
 
     ``settle_s`` is the silence that ends a drain, for a link that opening anew does not clear; None for one that it
     does. An exchange that fails leaves the wire suspect and the next one resynchronises it first. Nothing is ever
-    sent twice by the wire itself.
+    sent twice by the wire itself. After each exchange the line stays quiet for ``gap_s``: what still comes then, such
+    as the second of two equal replies, is nobody's answer and makes the line suspect before the next question is out.
     """
 
-    def __init__(self, parts: WireUrl, connect: Connect, flight: Flight, *, settle_s: float | None = None) -> None:
+    def __init__(
+        self, parts: WireUrl, connect: Connect, flight: Flight, *, settle_s: float | None = None, gap_s: float = 0.0
+    ) -> None:
         super().__init__(parts, flight)
         self._connect = connect
         self._left = flight.left
         self._settle_s = settle_s
+        self._gap_s = gap_s
         self._stream: Stream | None = None
         self._suspect = False  # what comes next may belong to the past
         self._unproven = False  # the known question must be answered before any other
@@ -161,8 +165,7 @@ class Lines(PortWire):
             self._fail(stream)
             raise failed.of(device, doing) from None
         finally:
-            if pause_s:
-                self._quiet_until_s = loop.time() + pause_s
+            self._quiet_until_s = loop.time() + max(pause_s, self._gap_s)
 
     async def _tell(
         self, line: str, device: str, doing: str, deadline_s: float, pause_s: float, *, urgent: bool
@@ -183,8 +186,7 @@ class Lines(PortWire):
             self._fail(stream)
             raise failed.of(device, doing) from None
         finally:
-            if pause_s:
-                self._quiet_until_s = loop.time() + pause_s
+            self._quiet_until_s = loop.time() + max(pause_s, self._gap_s)
 
     async def _exchange(self, stream: Stream, line: str, deadline_s: float) -> str:
         """One request and its line. Raises ExchangeError."""

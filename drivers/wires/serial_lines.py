@@ -11,6 +11,8 @@ from drivers.wires.url import WireUrl
 
 #: Silence that ends a drain, in seconds: at 9600 baud the time of 288 characters, so no pause inside a reply.
 SETTLE_S = 0.3
+#: Quiet characters between an answer and the next question, as on a Modbus line.
+GAP_CHARACTERS = 3.5
 
 
 def serial_lines(parts: WireUrl, flight: Flight) -> Lines:
@@ -21,4 +23,4 @@ def serial_lines(parts: WireUrl, flight: Flight) -> Lines:
         stream.link = open_serial(parts, stream)
         return stream
 
-    return Lines(parts, connect, flight, settle_s=SETTLE_S)
+    return Lines(parts, connect, flight, settle_s=SETTLE_S, gap_s=max(1e-3, GAP_CHARACTERS * 11 / parts.baud))

@@ -111,3 +111,21 @@ def test_on_a_serial_line(seed: int) -> None:
     assert ends.total() == EXCHANGES
     assert ends["answered"] > 0.7 * EXCHANGES
     assert ends["WireTimeout"] > 0
+
+
+@pytest.mark.fault("F4", "T4")
+def test_the_second_of_two_equal_replies_is_not_the_next_question_s() -> None:
+    async def main() -> None:
+        def twice(line: str) -> list[tuple[float, bytes]]:
+            reply = f"answer to {line}\r\n".encode()
+            return [(0.002, reply), (0.0025, reply)] if line == "Q1?" else [(0.002, reply)]
+
+        flight = virtual_loop().flight
+        peer = PtyPeer(twice, Flight(flight.left, flight.arrived))
+        async with opened(line_wire(peer.url, flight=Flight(flight.left, flight.arrived))) as wire:
+            wire.recognise("*IDN?", "answer to *IDN?")
+            answers = [await wire.query(f"Q{at}?", device="d", doing="asking", deadline_s=0.1) for at in range(4)]
+        peer.unplug()
+        assert answers == [f"answer to Q{at}?" for at in range(4)]
+
+    run_virtual(main())
