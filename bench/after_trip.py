@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from bench.cause import Cause, EndKind
+from bench.cause import Cause, EndKind, is_fire
 from bench.energy import Energy
 from bench.first_out import FirstOut
-from bench.guard import Guard, is_fire
+from bench.guard import Guard
 from bench.guardian.link import Supervised
+from bench.latch import latching
 from bench.log import RunLog
 from bench.observing import Message
 from bench.safe_state import SafeResult, SafeState
@@ -64,15 +65,13 @@ class AfterTrip:
         """A trip, a detector that spoke, a bench that is not proven safe: it stays so until a person has looked. Once
         the safe state has ended; called again after the observation, for what that brought."""
         safe = await self._safe.begin("latch")
+        with suppress(RecordError):  # told by log.failed
+            self._first_out.write_before()
         if self._latched:
             return
-        cause = guard.cause or guard.later or self._spoke
-        if cause is None and not safe.confirmed:
-            cause = Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
+        of_test = guard.cause is not None and guard.cause.kind is EndKind.SAMPLE_EVENT and guard.stimulated
+        cause = latching(guard.cause, guard.later, self._spoke, safe, of_test=of_test)
         if cause is None:
-            return
-        of_test = cause.kind is EndKind.SAMPLE_EVENT and guard.stimulated and not is_fire(cause.rule)
-        if of_test and safe.confirmed:
             return
         try:
             self._on_trip(cause, safe)

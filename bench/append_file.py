@@ -68,3 +68,28 @@ class AppendFile:
     def _take_back(self) -> None:
         with suppress(OSError):  # then a torn tail stays, which every reader leaves out
             self._disk.cut(self.path, self._size)
+
+
+class Files:
+    """Opens the files of one record: on one ``disk``, synced or not, with one reserve to fall back on."""
+
+    def __init__(self, disk: Disk, *, durable: bool, make_room: Callable[[], bool]) -> None:
+        self.disk = disk
+        self.durable = durable
+        self.make_room = make_room
+
+    def create(self, path: Path) -> AppendFile:
+        """A new file. Raises OSError (FileExistsError: the name is taken)."""
+        return self._file(path, self.disk.create(path), 0)
+
+    def reopen(self, path: Path, size: int = 0) -> AppendFile:
+        """One that is there and ends, so far as it counts, after ``size`` bytes. Raises OSError."""
+        return self._file(path, self.disk.append_to(path), size)
+
+    def sync_folder(self, path: Path) -> None:
+        """A folder's names are on disk, if that is wanted, when this returns. Raises OSError."""
+        if self.durable:
+            self.disk.sync_folder(path)
+
+    def _file(self, path: Path, handle: int, size: int) -> AppendFile:
+        return AppendFile(self.disk, path, handle, durable=self.durable, make_room=self.make_room, size=size)

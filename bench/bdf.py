@@ -10,12 +10,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
 
-from bench.record import Record
+from bench.record import Record, stretches
 
 #: A role of the record and the label it has in BDF. T6 and beyond have no label there and stay in the segments.
 LABELS: dict[str, str] = {
@@ -24,63 +26,110 @@ LABELS: dict[str, str] = {
 }
 STEP_ID = "Step ID"
 WHOLE = frozenset({"Step Count / 1"})
+NET_AH, NET_WH = "Net Capacity / Ah", "Net Energy / Wh"
+_FIRST = ("Test Time / s", "Voltage / V", "Current / A", "Unix Time / s", "Step Count / 1")
+_MOVED = (
+    "Charging Capacity / Ah",
+    "Discharging Capacity / Ah",
+    NET_AH,
+    "Charging Energy / Wh",
+    "Discharging Energy / Wh",
+    NET_WH,
+)
 
 Column = Sequence[float | None]
 
 
+def labels(record: Record) -> tuple[str, ...]:
+    """The columns of the run in their order; one that the run has no channel for is left out."""
+    known = record.rows.known_roles
+    return (*_FIRST, *(label for role, label in LABELS.items() if role in known), *_MOVED)
+
+
 def columns(record: Record) -> dict[str, Column]:
-    """The run's rows under BDF labels; a column that the run has no channel for is left out."""
-    rows = record.rows
-    mono_s = rows.mono_s
-    voltage_v, current_a = rows.role("voltage"), rows.role("current")
-    table: dict[str, Column] = {
-        "Test Time / s": [round(t - record.start_s, 6) for t in mono_s],
-        "Voltage / V": voltage_v,
-        "Current / A": current_a,
-        "Unix Time / s": rows.columns.get("utc_s", []),
-        "Step Count / 1": rows.steps,
-    }
-    table.update({label: rows.role(role) for role, label in LABELS.items() if role in rows.known_roles})
-    breaks = rows.breaks
-    charged_ah, discharged_ah = moved(mono_s, current_a, breaks)
-    power_w = [None if v is None or i is None else v * i for v, i in zip(voltage_v, current_a, strict=True)]
-    charged_wh, discharged_wh = moved(mono_s, power_w, breaks)
-    return table | {
-        "Charging Capacity / Ah": charged_ah,
-        "Discharging Capacity / Ah": discharged_ah,
-        "Net Capacity / Ah": [round(c - d, 9) for c, d in zip(charged_ah, discharged_ah, strict=True)],
-        "Charging Energy / Wh": charged_wh,
-        "Discharging Energy / Wh": discharged_wh,
-        "Net Energy / Wh": [round(c - d, 9) for c, d in zip(charged_wh, discharged_wh, strict=True)],
-    }
+    """All of the run's rows under BDF labels."""
+    table: dict[str, list[float | None]] = {name: [] for name in labels(record)}
+    for part in tables(record):
+        for name, column in table.items():
+            column.extend(part[name])
+    return dict(table)
 
 
-def moved(t_s: Sequence[float], rate: Column, breaks: frozenset[int] = frozenset()) -> tuple[list[float], list[float]]:
-    """What flowed in and out since the first row, per hour of the rate's unit (A to Ah, W to Wh), both >= 0.
+def tables(record: Record) -> Iterator[dict[str, Column]]:
+    """The same a stretch at a time: what is in memory does not grow with the run. Raises RecordError."""
+    charge, energy = Moved(), Moved()
+    for rows in stretches(record):
+        mono_s = rows.mono_s
+        voltage_v, current_a = rows.role("voltage"), rows.role("current")
+        table: dict[str, Column] = {
+            "Test Time / s": [round(t - record.start_s, 6) for t in mono_s],
+            "Voltage / V": voltage_v,
+            "Current / A": current_a,
+            "Unix Time / s": rows.columns.get("utc_s", []),
+            "Step Count / 1": rows.steps,
+        }
+        table.update({label: rows.role(role) for role, label in LABELS.items() if role in rows.known_roles})
+        charged_ah, discharged_ah = charge.on(mono_s, current_a, rows.reopened_s)
+        power_w = [None if v is None or i is None else v * i for v, i in zip(voltage_v, current_a, strict=True)]
+        charged_wh, discharged_wh = energy.on(mono_s, power_w, rows.reopened_s)
+        yield table | {
+            "Charging Capacity / Ah": charged_ah,
+            "Discharging Capacity / Ah": discharged_ah,
+            NET_AH: [round(c - d, 9) for c, d in zip(charged_ah, discharged_ah, strict=True)],
+            "Charging Energy / Wh": charged_wh,
+            "Discharging Energy / Wh": discharged_wh,
+            NET_WH: [round(c - d, 9) for c, d in zip(charged_wh, discharged_wh, strict=True)],
+        }
 
-    Trapezoids between neighbouring rows; nothing is added across a row without a value, nor up to a row of ``breaks``:
-    the first after the program was dead, when the output was off.
+
+@dataclass(slots=True)
+class Moved:
+    """What flowed in and out so far, per hour of the rate's unit (A to Ah, W to Wh), both >= 0.
+
+    Trapezoids between neighbouring rows; nothing is added across a row without a value, nor across a time at which the
+    program was dead and the output off.
     """
-    spans = [0.0]
-    for at in range(1, len(t_s)):
-        before, now = rate[at - 1], rate[at]
-        apart = before is None or now is None or at in breaks
-        mean = 0.0 if apart or before is None or now is None else (before + now) / 2.0
-        spans.append(mean * (t_s[at] - t_s[at - 1]) / 3600.0)
-    inward = [round(total, 9) for total in accumulate(max(0.0, span) for span in spans)]
-    outward = [round(total, 9) for total in accumulate(max(0.0, -span) for span in spans)]
-    return inward[: len(t_s)], outward[: len(t_s)]
+
+    inward: float = 0.0
+    outward: float = 0.0
+    last_s: float = math.inf
+    last: float | None = None
+
+    def on(self, t_s: Sequence[float], rate: Column, apart_s: Sequence[float] = ()) -> tuple[list[float], list[float]]:
+        """The next rows: both sums at each of them."""
+        breaks = {bisect_left(t_s, at_s) for at_s in apart_s if at_s > self.last_s or math.isinf(self.last_s)}
+        inward: list[float] = []
+        outward: list[float] = []
+        for at, (now_s, now) in enumerate(zip(t_s, rate, strict=True)):
+            if self.last is not None and now is not None and at not in breaks:
+                span = (self.last + now) / 2.0 * (now_s - self.last_s) / 3600.0
+                self.inward += max(0.0, span)
+                self.outward += max(0.0, -span)
+            self.last_s, self.last = now_s, now
+            inward.append(round(self.inward, 9))
+            outward.append(round(self.outward, 9))
+        return inward, outward
 
 
 def csv_text(record: Record) -> str:
     """The whole .bdf.csv. The same rows give the same text."""
-    table = columns(record)
+    return "".join(csv_parts(record))
+
+
+def csv_parts(record: Record) -> Iterator[str]:
+    """The .bdf.csv a stretch at a time. Raises RecordError."""
     names = step_names(record)
+    head = labels(record)
+    yield _csv([[*head, STEP_ID]])
+    for table in tables(record):
+        rows = zip(*(table[name] for name in head), strict=True)
+        steps = table["Step Count / 1"]
+        yield _csv([*map(_cell, row), names.get(int(step or 0), "")] for step, row in zip(steps, rows, strict=True))
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*table, STEP_ID])
-    for step, row in zip(record.rows.steps, zip(*table.values(), strict=True), strict=True):
-        writer.writerow([*map(_cell, row), names.get(step, "")])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

@@ -58,16 +58,20 @@ def seal(log: RunLog, result: RunResult, *, key: SealKey | None = None) -> Path:
     Without a ``key`` the manifest says that nobody signs, and so does verify. ``result.json`` in the bundle says "."
     for its own place, so that a moved bundle stays true. A sealing that was broken off may be repeated.
     """
-    folder = log.folder
     heads = log.close()
     if log.failed is not None:
         raise log.failed
+    return finish(log.folder, heads, result, durable=log.durable, key=key)
+
+
+def finish(folder: Path, heads: Heads, result: RunResult, *, durable: bool, key: SealKey | None) -> Path:
+    """What :func:`seal` does once the log is closed: it needs nothing but the folder. Raises RecordError."""
     from bench.report import render  # the report reads a bundle, and so imports this module
 
     _derive(folder, RESULT, result.model_copy(update={"bundle": "."}).model_dump_json(by_alias=True, indent=1) + "\n")
-    kept = record.load(folder)
+    kept = record.load(folder, most_rows=record.SHOWN_ROWS)
     stem = bdf.file_stem(kept)
-    _derive(folder, f"{stem}.bdf.csv", bdf.csv_text(kept))
+    _derive(folder, f"{stem}.bdf.csv", bdf.csv_parts(kept))
     _derive(folder, f"{stem}.bdf.metadata.json", bdf.metadata_text(kept))
     try:
         for stroke in stroke_table.strokes(kept):
@@ -76,16 +80,16 @@ def seal(log: RunLog, result: RunResult, *, key: SealKey | None = None) -> Path:
         raise _cannot(folder, "the table of a stroke", error) from error
     _derive(folder, REPORT, render(folder))
     try:
-        return _close(folder, kept.header, heads, durable=log.durable, key=key)
+        return _close(folder, kept.header, heads, durable=durable, key=key)
     except OSError as error:
         raise _cannot(folder, MANIFEST, error) from error
 
 
-def _derive(folder: Path, name: str, text: str) -> None:
-    """Write what is made from the record; a sealing that was broken off may have left it."""
+def _derive(folder: Path, name: str, text: str | Iterable[str]) -> None:
+    """Write what is made from the record, in parts if it is long; a sealing that was broken off may have left it."""
     try:
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
     except OSError as error:
         raise _cannot(folder, name, error) from error
 

@@ -1,4 +1,4 @@
-"""Why a run ends: the closed list of kinds, and the first cause."""
+"""Why a run ends: the closed list of kinds, the first cause, and what a cause calls for."""
 
 from __future__ import annotations
 
@@ -28,6 +28,29 @@ class Cause:
     device: str | None = None
     value: float | None = None
     limit: float | None = None
+
+
+#: Rules that mean fire, gas or runaway: a chamber then goes off instead of to ambient.
+FIRE_WORDS = ("smoke", "flame", "fire", "gas", "runaway")
+
+#: What the rule of a stop, as a run's cause, ends in.
+STOPPED = " (stop)"
+
+#: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
+#: half-driven nail is the worst sample in the house.
+_STOPPING = frozenset({EndKind.BENCH_LIMIT, EndKind.PERSON})
+_STOPPING_INTERLOCKS = ("door_closed", "door_locked", "estop_released", "light_curtain_clear")
+
+
+def is_fire(rule: str | None) -> bool:
+    """Whether a rule is about smoke, flame, gas or runaway."""
+    return rule is not None and any(word in rule for word in FIRE_WORDS)
+
+
+def stops_motion(cause: Cause) -> bool:
+    """Whether a cause stops a tool that is in the sample: see above. An exhaust that failed does not."""
+    interlock = (cause.rule or "").removeprefix("interlock.").partition(":")[0]
+    return cause.kind in _STOPPING or (cause.kind is EndKind.INTERLOCK and interlock in _STOPPING_INTERLOCKS)
 
 
 class NotConfirmedError(Exception):

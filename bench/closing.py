@@ -11,10 +11,13 @@ from typing import Any
 import sequences
 from bench import bundle, record
 from bench.cause import EndKind
+from bench.claim import note_use
 from bench.config import load_bench, load_cell, wire_keys
 from bench.data_folder import DataFolder
 from bench.hold import hold
 from bench.judging import settle
+from bench.latch import Latches
+from bench.latch_owed import put_owed, told
 from bench.log import RunLog
 from bench.open_runs import OpenRuns, order_of
 from bench.outcome import EndedBy, Outcome
@@ -49,7 +52,10 @@ def close_run(folder: Path, *, by: str, note: str, data: Path | None, environmen
     where = DataFolder.choose(data, environment)
     faults: list[Fault] = []
     if not kept.header.get("virtual_time"):
+        note_use(folder, where, environment)
         faults += _made_safe(folder, where)
+        latch = put_owed(folder, Latches(where.path))  # before the record is closed: then nobody would ask any more
+        faults += [] if latch is None else [told(latch)]
     return _closed(folder, kept, where, by.strip(), note, faults)
 
 

@@ -1,7 +1,8 @@
 """The data folder: sample records, bench locks, the run counter, the key and, unless told otherwise, the runs.
 
-Locks are advisory locks of the operating system on one file a wire: they end with the process that holds them, however
-it ends, so there is no stale lock to remove by hand.
+Locks are advisory locks of the operating system on one file a wire, which say who holds it, and a name a wire in the
+whole machine (``bench/wire_hold.py``). Both end with the process that holds them, however it ends, so there is no stale
+lock to remove by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 
 from bench.samples import SampleStore, write_atomically
 from bench.seal_key import SealKey
+from bench.wire_hold import hold_wire
 from drivers import BenchHeld, RecordError
 
 DEFAULT_FOLDER = "cellbench-data"
@@ -101,13 +104,16 @@ class DataFolder:
     ) -> BenchLock:
         """Hold every wire, or none: raises BenchHeld naming who holds the first one that is taken.
 
-        ``bench`` is the bench's file: it is held too, whatever data folder others use. ``run`` is what others are told
-        that they are held for, such as the sequence's id.
+        A wire is held against every program of this machine. ``bench`` is the bench's file: it is held too, so that a
+        run on other wires of it is kept out. ``run`` is what others are told that they are held for, such as the
+        sequence's id.
         """
         lock = BenchLock(self.path / "locks", run, start_utc_s)
         try:
             for key in sorted(set(wire_keys)):
                 lock.take(key)
+            for key in lock.wires:  # after the files: what they say names the run
+                lock.take_everywhere(key)
             if bench is not None:  # last: who holds a wire can be named
                 lock.take_file(bench)
         except BaseException:
@@ -125,6 +131,7 @@ class BenchLock:
         self._start_utc_s = start_utc_s
         self._held: dict[str, int] = {}
         self._files: list[int] = []
+        self._names: list[socket.socket] = []
 
     @property
     def wires(self) -> tuple[str, ...]:
@@ -132,8 +139,8 @@ class BenchLock:
 
     @property
     def handles(self) -> tuple[int, ...]:
-        """The open lock files: a wire stays held until the last process that has one of them ends or lets go."""
-        return (*self._files, *self._held.values())
+        """Every open lock: a wire stays held until the last process that has one of them ends or lets go."""
+        return (*self._files, *self._held.values(), *(name.fileno() for name in self._names))
 
     def take(self, key: str) -> None:
         """Hold one more wire. Raises BenchHeld, RecordError."""
@@ -154,6 +161,10 @@ class BenchLock:
             raise BenchHeld(f"the wire {key} is held by {holder}", str(path), fix) from None
         self._held[key] = handle
         self._sign(key)
+
+    def take_everywhere(self, key: str) -> None:
+        """Hold a wire against programs that use another data folder. Raises BenchHeld, RecordError."""
+        self._names.append(hold_wire(key))
 
     def take_file(self, path: Path) -> None:
         """Hold a bench file itself, which is the same for every data folder and account. Raises BenchHeld, RecordError.
@@ -177,6 +188,8 @@ class BenchLock:
         """Let go of every wire. Idempotent."""
         while self._files:
             os.close(self._files.pop())
+        while self._names:
+            self._names.pop().close()
         for handle in self._held.values():
             os.ftruncate(handle, 0)
             os.close(handle)

@@ -18,15 +18,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bench.after_trip import AfterTrip, OnTrip, not_latched
+from bench.after_trip import ENDS_WITHIN_S, AfterTrip, OnTrip, not_latched
 from bench.aftermath import Aftermath
 from bench.answers import Answers
-from bench.cause import Cause, EndKind, NotConfirmedError
+from bench.cause import Cause, EndKind, NotConfirmedError, is_fire, stops_motion
 from bench.causes import cause_of, said
 from bench.conclusion import conclude
 from bench.energy import Energy
-from bench.guard import Guard, is_fire, stops_motion
+from bench.guard import Guard
 from bench.guardian.link import NoGuardian, Supervised
+from bench.house import House, open_gate
 from bench.live import Live, LiveChannels
 from bench.log import RunLog
 from bench.means import Hands, Means
@@ -53,6 +54,8 @@ from sequences.language import Phase
 
 #: Giving remote control back is a courtesy; it may not hold up the end.
 RELEASE_S = 2.0
+#: A run whose bench is not proven safe does not end before so long was spent on trying.
+INSIST_S = 60.0
 
 
 async def run(
@@ -70,18 +73,19 @@ async def run(
     link: Supervised | None = None,
     on_stimulus: Callable[[], object] = lambda: None,
     resumed: Resumption | None = None,
+    house: House | None = None,
 ) -> Outcome:
     """Run the plan to its end, whatever that is, and leave the bench safe.
 
     ``hands`` carry the sample on a simulated bench. ``on_trip`` is told of a trip, once the safe state has ended.
     ``on_stimulus`` is told when the stimulus reaches the sample. ``resumed``: the run goes on where its record says.
-    ``link`` is that to the run's guardian; its loss ends the run.
+    ``link`` is that to the run's guardian; its loss ends the run. ``house`` may hold the run between two steps.
 
     ``station`` is connected; ``log`` and ``recorder`` are open and stay so (the caller seals the bundle). ``stop`` is
     a person's: setting it takes energy away and ends the run; setting it again changes nothing. Errors of devices,
     sample, record and program come back in the Outcome. Raises only CancelledError, after the safe state.
     """
-    going = _Run(plan, station, log, recorder, answers, truth, stop, observer, hands, on_trip, link, resumed)
+    going = _Run(plan, station, log, recorder, answers, truth, stop, observer, hands, on_trip, link, resumed, house)
     going.on_stimulus = on_stimulus
     return await going.go()
 
@@ -103,12 +107,15 @@ class _Run:
         on_trip: OnTrip,
         link: Supervised | None,
         resumed: Resumption | None,
+        house: House | None,
     ) -> None:
         self.on_stimulus: Callable[[], object] = lambda: None
         self._link: Supervised = NoGuardian() if link is None else link
         self._plan, self._station, self._log, self._recorder = plan, station, log, recorder
         self._truth, self._stop = truth, stop
         self._stream, self._energy = Stream(plan.spans), Energy()
+        if house is not None:
+            house.streamed(self._stream)
         self._live = Live(LiveChannels.of(plan.channel))
         self._notebook = Notebook(plan.values, self._live, plan.sequence.watch)
         self._begun_s = asyncio.get_running_loop().time() - (0.0 if resumed is None else resumed.recorded_s)
@@ -169,7 +176,7 @@ class _Run:
             stroke=self._stroke,
             hands=hands,
         )
-        self._walk = Walk(means, recorder, self._screen.tell, resumed)
+        self._walk = Walk(means, recorder, self._screen.tell, resumed, house.gate if house else open_gate)
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
         self._stream.subscribe(Stage.LIVE, self._notebook.look)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
@@ -178,9 +185,11 @@ class _Run:
         self._phase: Phase | None = None
         self._over = asyncio.Event()
         self._safe_s = math.inf
+        self._told: Cause | None = None
+        self._insisting: asyncio.Task[None] | None = None
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
-        station.tell(log.event)
+        station.tell(self._line_told)
         self._clocks = Timekeeping(station.clock, log.event)
 
     async def go(self) -> Outcome:
@@ -301,9 +310,20 @@ class _Run:
         fire = is_fire(cause.rule) or self._guard.burns
         making = self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
         making.add_done_callback(self._made_safe)
+        self._tell_cause(cause)
 
     def _made_safe(self, making: asyncio.Task[SafeResult]) -> None:
-        self._safe_s = making.get_loop().time()
+        loop = making.get_loop()
+        self._safe_s = loop.time()
+        for part in making.result().failures:
+            self._screen.tell(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
+        self._insisting = loop.create_task(self._safe.keep_trying(), name="keep trying")
+
+    def _tell_cause(self, cause: Cause) -> None:
+        """At once: whoever stands there is not to wait for what follows."""
+        if cause != self._told:
+            self._told = cause
+            self._screen.tell(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
 
     async def _sample_is_touched(self, cause: Cause) -> bool:
         """Whether an observation is owed: the stimulus has reached the sample, or nobody can say that it has not."""
@@ -313,7 +333,7 @@ class _Run:
         if stroke is not None and stroke.pending and not self._aftermath.begun:
             await self._safe.begin("is the sample touched")  # what still moves may make contact until it has stopped
             try:
-                touched = (await stroke.rig.status()).contact_mm is not None
+                touched = stroke.has_touched(await stroke.rig.status())
                 what = stroke.touch
             except DeviceError:
                 touched, what = True, f"{stroke.touch} is not excluded: the rig was lost while it moved"
@@ -384,6 +404,15 @@ class _Run:
             self._guard.distrust_host(slept)
         self._link.beat()
 
+    def _line_told(self, event: str, **facts: Any) -> None:
+        """What a line tells of itself. One that another program reads is nothing that limits may hang on."""
+        self._log.event(event, **facts)
+        if event == "port_shared":
+            text = f"another program has its port open: {', '.join(facts['programs'])}"
+            device = self._station.device_on(facts["wire"])
+            # Not within the exchange that found it, nor before the run has begun.
+            asyncio.get_running_loop().call_soon(self._guard.deviates, device, text)
+
     def _troubled(self, trouble: Trouble) -> None:
         """The disk: the run ends while everything can still be kept."""
         if not self._trouble.done():
@@ -406,16 +435,29 @@ class _Run:
         )
         self._guard.close()
         self._link.ending()
-        self._screen.tell(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
+        self._tell_cause(cause)
 
     async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
         """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
+        await self._safe.begin("the end")
+        await self._insisted()
         result = self._still_isolated(await self._safe.begin("the end"))
         await asyncio.gather(work, self._zone_heat.ended(), return_exceptions=True)
         for part in result.failures:
-            self._screen.tell(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
+            self._screen.tell(Message(f"STILL NOT CONFIRMED SAFE: {part.device}: {part.error}", loud=True))
         await self._release()
         return result
+
+    async def _insisted(self) -> None:
+        """What was not confirmed is tried until INSIST_S have gone by since; then it is left to a person."""
+        insisting = self._insisting
+        if insisting is None or insisting.done():
+            return
+        left_s = max(0.0, self._safe_s + INSIST_S - asyncio.get_running_loop().time())
+        self._link.ending(within_s=left_s + ENDS_WITHIN_S)
+        await asyncio.wait([insisting], timeout=left_s)
+        insisting.cancel()
+        await asyncio.gather(insisting, return_exceptions=True)
 
     def _still_isolated(self, result: SafeResult) -> SafeResult:
         """The safe state's result, less the contactors that were seen closed again since: a trip's minute and an

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,23 +32,35 @@ def export(folder: Path, format_: Format | str, out: Path | None = None) -> tupl
     faults += _inside(folder, out)
     if faults:
         raise ConfigError(faults)
-    kept = record.load(folder)
+    kept = record.load(folder, most_rows=record.SHOWN_ROWS)
     suffix = ".bdf.csv" if format_ == Format.BDF_CSV else ".bdf.parquet"
     path = _place(kept, out or folder.resolve().parent, suffix)
     sidecar = path.with_name(path.name.removesuffix(suffix) + ".bdf.metadata.json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if format_ == Format.BDF_CSV:
-            path.write_text(bdf.csv_text(kept), encoding="utf-8", newline="")
+            with path.open("w", encoding="utf-8", newline="") as text:
+                text.writelines(bdf.csv_parts(kept))
         else:
-            names = bdf.step_names(kept)
-            table: dict[str, parquet.Column] = dict(bdf.columns(kept))
-            table[bdf.STEP_ID] = [names.get(step, "") for step in kept.rows.steps]
-            parquet.write(path, table, whole=bdf.WHOLE, metadata={"bdf": bdf.metadata_text(kept)})
+            _parquet(kept, path)
         sidecar.write_text(bdf.metadata_text(kept), encoding="utf-8", newline="")
     except OSError as error:
         raise _refused(path, error) from error
     return path, sidecar
+
+
+def _parquet(kept: record.Record, path: Path) -> None:
+    names = bdf.step_names(kept)
+    kinds: dict[str, type] = {label: int if label in bdf.WHOLE else float for label in bdf.labels(kept)}
+
+    def parts() -> Iterator[dict[str, parquet.Column]]:
+        for table in bdf.tables(kept):
+            steps = table["Step Count / 1"]
+            yield {**table, bdf.STEP_ID: [names.get(int(step or 0), "") for step in steps]}
+
+    with path.open("wb") as file:
+        about = {"bdf": bdf.metadata_text(kept)}
+        parquet.write_parts(file, parts(), {**kinds, bdf.STEP_ID: str}, metadata=about)
 
 
 def written_beside(folder: Path, out: Path, text: str) -> Path:

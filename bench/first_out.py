@@ -1,7 +1,8 @@
 """What every channel showed around a trip: a minute of it before, a minute after, at the full rate of the pollers.
 
 The log stores readings by the step's rule, which may be one row in ten seconds; the cause of a trip is told by what
-came in between. The rows go into the log as ``first_out`` events, once the bench is safe.
+came in between. The rows go into the log as ``first_out`` events: those before the trip once the bench is safe, those
+after it when their minute is over.
 """
 
 from __future__ import annotations
@@ -45,23 +46,33 @@ class FirstOut:
             return 0.0
         return max(0.0, self.tripped_s + AFTER_S - asyncio.get_running_loop().time())
 
+    def write_before(self) -> None:
+        """Put what came before the trip on the log; nothing without a trip, nothing twice. Raises RecordError."""
+        rows = list(self._before)
+        if self.tripped_s is not None:
+            self._before.clear()
+            self._write("before", rows, self.tripped_s)
+
     def write(self) -> None:
-        """Put what was kept on the log, and keep no more. Raises RecordError."""
+        """Put what was kept and is not there yet on the log, and keep no more. Raises RecordError."""
         self.close()
         if self.tripped_s is None:
             return
-        rows = [*self._before, *self._after]
-        self._before.clear()
-        self._after = []
+        self.write_before()
+        rows, self._after = self._after, []
+        self._write("after", rows, self.tripped_s)
+
+    def _write(self, side: str, rows: list[Reading], tripped_s: float) -> None:
         names = list(dict.fromkeys(reading.channel for reading in rows))
         at = {name: index for index, name in enumerate(names)}
-        parts = max(1, math.ceil(len(rows) / ROWS_A_RECORD))
+        parts = math.ceil(len(rows) / ROWS_A_RECORD)
         for part in range(parts):
             self._event(
                 "first_out",
+                side=side,
                 part=part + 1,
                 parts=parts,
-                tripped_mono_s=round(self.tripped_s, 6),
+                tripped_mono_s=round(tripped_s, 6),
                 channels=names,
                 columns=list(COLUMNS),
                 rows=[

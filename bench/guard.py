@@ -27,12 +27,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from bench.binding.shapes import GuardLimit, Tier
-from bench.cause import Cause, EndKind
+from bench.binding.shapes import GuardLimit
+from bench.cause import Cause, EndKind, is_fire
 from bench.energy import Energy
+from bench.guard_acts import GuardActs
 from bench.rules.checked import Checked, checked
 from bench.rules.doubt import Doubts, is_number
 from bench.rules.making import made
@@ -42,24 +43,6 @@ from drivers.reading import Quality, Reading
 
 #: A reading older than this many poll periods is stale (architecture, "Safety posture": A = 3 P).
 STALE_PERIODS = 3.0
-
-#: Rules that mean fire, gas or runaway: a chamber then goes off instead of to ambient.
-FIRE_WORDS = ("smoke", "flame", "fire", "gas", "runaway")
-
-#: What the rule of a stop, as a run's cause, ends in.
-STOPPED = " (stop)"
-
-#: What stops a tool that has made contact. Anything else leaves the stroke to the rig, which finishes it and holds: a
-#: half-driven nail is the worst sample in the house.
-_STOPPING = frozenset({EndKind.BENCH_LIMIT, EndKind.PERSON})
-_STOPPING_INTERLOCKS = ("door_closed", "door_locked", "estop_released", "light_curtain_clear")
-
-
-def stops_motion(cause: Cause) -> bool:
-    """Whether a cause stops a tool that is in the sample: see above. An exhaust that failed does not."""
-    interlock = (cause.rule or "").removeprefix("interlock.").partition(":")[0]
-    return cause.kind in _STOPPING or (cause.kind is EndKind.INTERLOCK and interlock in _STOPPING_INTERLOCKS)
-
 
 #: What is the sample's own doing once the stimulus has begun.
 _SAMPLES = ("sample", "detector")
@@ -85,10 +68,11 @@ class Guard:
     """Hears the stream first and keeps a timer of its own.
 
     ``take_energy_away(why, fire=..., stop_motion=...)`` starts the safe state (through the wires' stop lane) and
-    returns at once; the guard calls it before it returns from the reading that tripped it, after ``event("trip", ...)``
-    has put cause and a snapshot of all readings on the log. ``lost(device)`` says what is wrong with a device's wire,
-    or None: silence of a device whose wire fails is a device's fault (``device``), any other silence is ``staleness``.
-    ``beat`` tells the guardian after every round of checks, at least every ``beat_s``.
+    returns at once; the guard calls it before it returns from the reading that tripped it. Only then does
+    ``event("trip", ...)`` put cause and a snapshot of all readings on the log; a RecordError reaches whoever published
+    the reading when everything that the batch called for is done (``bench/guard_acts.py``). ``lost(device)`` says what
+    is wrong with a device's wire, or None: silence of a device whose wire fails is a device's fault (``device``), any
+    other silence is ``staleness``. ``beat`` tells the guardian after every round of checks, at least every ``beat_s``.
 
     Until :meth:`hold_to` names a channel its readings are only timed: before the contactor closes, the terminal's
     voltage is not the sample's. ``tripped`` resolves to the cause, of a stop too. ``stimulated`` is set with the first
@@ -115,27 +99,22 @@ class Guard:
         beat: Callable[[], None] = lambda: None,
         beat_s: float = math.inf,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        self.cause: Cause | None = None
+        now_s = asyncio.get_running_loop().time()
         self.error = ""
-        self.tripped: asyncio.Future[Cause] = loop.create_future()
+        self._acts = GuardActs(
+            stream=stream,
+            energy=energy,
+            event=event,
+            take_energy_away=take_energy_away,
+            warned=warned,
+            heat_off=heat_off,
+            burns=lambda: self.burns,
+        )
         self._period_s = period_s
         self._lost = lost
         self._stream = stream
         self._energy = energy
-        self._event = event
-        self._take_energy_away = take_energy_away
         self._beat, self._beat_s = beat, beat_s
-        self._warned = warned
-        self._heat_off = heat_off
-        self.stimulated = False
-        self.observed = False
-        self.later: Cause | None = None
-        self._taken = False
-        self._heat_is_off = False
-        self._unanswered: Cause | None = None
-        self._noted: set[tuple[str | None, str | None]] = set()
         self._all: dict[str, Checked] = {}
         self._armed: dict[str, Checked] = {}
         self._made: dict[RuleSpec, Rule] = {}
@@ -149,6 +128,34 @@ class Guard:
         self._wake: asyncio.Future[None] | None = None
         energy.on_change(self._look_again)
         self._unsubscribe = stream.subscribe(Stage.GUARD, self._deliver)
+
+    @property
+    def cause(self) -> Cause | None:
+        return self._acts.cause
+
+    @property
+    def later(self) -> Cause | None:
+        return self._acts.later
+
+    @property
+    def tripped(self) -> asyncio.Future[Cause]:
+        return self._acts.tripped
+
+    @property
+    def stimulated(self) -> bool:
+        return self._acts.stimulated
+
+    @stimulated.setter
+    def stimulated(self, value: bool) -> None:
+        self._acts.stimulated = value
+
+    @property
+    def observed(self) -> bool:
+        return self._acts.observed
+
+    @observed.setter
+    def observed(self, value: bool) -> None:
+        self._acts.observed = value
 
     def hold_to(
         self, limits: Iterable[GuardLimit], *, without: Collection[str] = (), rules: Iterable[RuleSpec] = ()
@@ -185,7 +192,9 @@ class Guard:
         loop = asyncio.get_running_loop()
         while not self._over:
             next_s = min(self._trip_if_silent(loop.time()), loop.time() + self._beat_s)
+            self._acts.write()
             self._beat()  # after the checks, never instead of them
+            self._acts.settle()
             self._wake = loop.create_future()
             timer = loop.call_at(next_s, _wake, self._wake)
             try:
@@ -195,12 +204,14 @@ class Guard:
                 timer.cancel()
 
     def deviates(self, device: str, text: str) -> None:
-        """A device told twice running that it is not as it was armed and set."""
-        self._act(Cause(EndKind.DEVICE, f"deviation: {text}", device), device)
+        """A device told twice running that it is not as it was armed and set. Raises RecordError, once it has acted."""
+        self._acts.act(Cause(EndKind.DEVICE, f"deviation: {text}", device), device)
+        self._acts.settle()
 
     def distrust_host(self, cause: Cause) -> None:
-        """The PC itself was not watching for a while."""
-        self._act(cause, "host")
+        """The PC itself was not watching for a while. Raises RecordError, once it has acted."""
+        self._acts.act(cause, "host")
+        self._acts.settle()
 
     @property
     def _over(self) -> bool:
@@ -225,6 +236,8 @@ class Guard:
                     self._take(found)
         if batch and (heard := self._heard.get(batch[0].channel)) is not None:
             heard.heard_s = batch[0].mono_s
+        if self._acts.owes:
+            self._acts.settle()
 
     def _judge(self, check: Checked, reading: Reading) -> None:
         if check.doubts is not None:
@@ -248,53 +261,16 @@ class Guard:
         if check.doubts.take(implausible=True):
             subject = "sample" if check.on_sample else "bench"
             kind = EndKind.SAMPLE_EVENT if self.stimulated and subject == "sample" else EndKind.STALENESS
-            self._act(Cause(kind, f"implausible: {check.channel}", check.device), check.channel)
+            self._acts.act(Cause(kind, f"implausible: {check.channel}", check.device), check.channel)
 
     def _take(self, found: Found) -> None:
         device = found.channel.split(".", 1)[0]
         if found.tier == "warn":
-            self._warn(found, device)
+            self._acts.warn(found, device)
             return
         of_sample = self.stimulated and found.subject in _SAMPLES
         kind = EndKind.SAMPLE_EVENT if of_sample else _KINDS[found.subject]
-        self._act(Cause(kind, found.rule, device, found.value, found.limit), found.channel, found.tier)
-
-    def _warn(self, found: Found, device: str) -> None:
-        if self.cause is not None and not self.stimulated:
-            return
-        value, limit = found.value, found.limit
-        self._event("warning", rule=found.rule, channel=found.channel, device=device, value=value, limit=limit)
-        seen = "" if value is None or limit is None else f": {value:.4g}, bound {limit:.4g}"
-        self._warned(f"warning: {found.rule} of {found.channel}{seen}")
-
-    def _act(self, cause: Cause, channel: str, tier: Tier = "trip") -> None:
-        """End the run as the tier says, or from the stimulus on note what does not call for it."""
-        if not self.stimulated:
-            if self._taken and is_fire(cause.rule):  # what was made safe was not yet made safe after a fire
-                self._put_out(cause, channel)
-            self._end(cause, tier)
-            return
-        if (cause.rule, channel) in self._noted:
-            return
-        self._noted.add((cause.rule, channel))
-        of_sample = cause.kind is EndKind.SAMPLE_EVENT
-        if not of_sample and self.later is None and not self.observed:
-            self.later = cause
-        self._event("sample_event" if of_sample else "bench_event", channel=channel, **_fields(cause))
-        if self.observed or (of_sample and not self._energy.energised):
-            if is_fire(cause.rule):
-                self._put_out(cause, channel)
-            if not self.observed:
-                self._unanswered = self._unanswered or cause
-            return
-        if self.cause is not None and stops_motion(cause):
-            self._take_energy_away(f"after a trip: {cause.rule}", fire=self.burns, stop_motion=True)
-        self._end(cause, tier)
-
-    def _put_out(self, cause: Cause, channel: str) -> None:
-        if not self._heat_is_off:
-            self._heat_is_off = True
-            self._heat_off(f"{cause.rule} of {channel}")
+        self._acts.act(Cause(kind, found.rule, device, found.value, found.limit), found.channel, found.tier)
 
     def _trip_if_silent(self, now_s: float) -> float:
         """Trip on the first thing that has been silent too long, else give the instant at which one would be."""
@@ -304,7 +280,7 @@ class Guard:
             due_s = max(heard.heard_s, self._changed_s) + age_s
             if now_s > due_s:
                 cause = self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard_s, age_s)
-                self._act(cause, heard.device)
+                self._acts.act(cause, heard.device)
                 if not self.stimulated:
                     return now_s
                 due_s = now_s + age_s
@@ -314,7 +290,7 @@ class Guard:
             due_s = max(check.good_s, self._changed_s) + age_s
             if now_s > due_s:
                 rule = f"{check.rule}: no good reading of {check.channel}"
-                self._act(self._silence_of(check, rule, now_s - check.good_s, age_s), check.channel)
+                self._acts.act(self._silence_of(check, rule, now_s - check.good_s, age_s), check.channel)
                 if not self.stimulated:
                     return now_s
                 due_s = now_s + age_s
@@ -332,7 +308,7 @@ class Guard:
             return due_s
         self._energised_at_most_s = math.inf
         spent_s = self._energised_s + now_s - since_s
-        self._act(Cause(EndKind.BENCH_LIMIT, "ceiling.time", None, spent_s, most_s), "energised")
+        self._acts.act(Cause(EndKind.BENCH_LIMIT, "ceiling.time", None, spent_s, most_s), "energised")
         return math.inf
 
     def _silence_of(self, check: Checked, rule: str, age_s: float, limit_s: float) -> Cause:
@@ -347,29 +323,6 @@ class Guard:
             return Cause(EndKind.STALENESS, rule, device, age_s, limit_s)
         self.error = self.error or error
         return Cause(EndKind.DEVICE, rule, device, age_s, limit_s)
-
-    def _end(self, cause: Cause, tier: Tier) -> None:
-        """Stop or trip. After a stop a trip still takes energy away, unless the way out has; the first is the cause."""
-        if self._taken or (self.cause is not None and (tier == "stop" or self._energy.forbidden)):
-            return
-        first = self.cause is None
-        if first:
-            self.cause = replace(cause, rule=f"{cause.rule}{STOPPED}") if tier == "stop" else cause
-        if tier == "trip":
-            self._taken = True
-            self._energy.forbid()
-        try:
-            self._event("stop" if tier == "stop" else "trip", **_fields(cause), readings=self._snapshot())
-        finally:
-            if tier == "trip":
-                fire = is_fire(cause.rule) or self.burns
-                self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
-            if not self.tripped.done():
-                self.tripped.set_result(cause if self.cause is None else self.cause)
-
-    def _snapshot(self) -> dict[str, float | None]:
-        latest = self._stream.latest
-        return {name: reading.value if math.isfinite(reading.value) else None for name, reading in latest.items()}
 
     @property
     def burns(self) -> bool:
@@ -391,24 +344,10 @@ class Guard:
         if self._energised_since_s is not None:
             self._energised_s += now_s - self._energised_since_s
         self._energised_since_s = now_s if self._energy.energised else None
-        if self._energy.energised and self._unanswered is not None:  # as the next pulse of a stimulus would
-            self._end(self._unanswered, "trip")
+        if self._energy.energised:  # as the next pulse of a stimulus would
+            self._acts.energised()
+            self._acts.write()  # whoever asks for energy is told of nothing but that it is forbidden
         _wake(self._wake)
-
-
-def is_fire(rule: str | None) -> bool:
-    """Whether a rule is about smoke, flame, gas or runaway."""
-    return rule is not None and any(word in rule for word in FIRE_WORDS)
-
-
-def _fields(cause: Cause) -> dict[str, Any]:
-    return {
-        "cause": cause.kind.value,
-        "rule": cause.rule,
-        "device": cause.device,
-        "value": cause.value,
-        "limit": cause.limit,
-    }
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.cause import Cause
-from bench.guard import STOPPED
-from bench.plan import Plan
+from bench.cause import STOPPED, Cause, EndKind, is_fire
 from bench.safe_state import SafeResult
 from bench.samples import write_atomically
 from drivers import BenchHeld, ConfigError, Fault, RecordError
@@ -35,6 +33,8 @@ _PERSISTENT = (
     "bench.pressure",
     "sample.temperature",
 )
+#: Rules that a hot sample trips by something else than its temperature: it must have cooled down as well.
+_HOT = ("rate.", "detached")
 
 
 class LatchedLimit(BaseModel):
@@ -115,6 +115,14 @@ class Latches:
             fix = "look at the bench, then move the file away by hand; until then the bench counts as latched"
             raise RecordError(f"the latch cannot be read: {_first_line(error)}", str(path), fix) from None
 
+    def acknowledged(self, bench: str, run_id: str) -> bool:
+        """Whether a person has acknowledged a latch of this run. A line that cannot be read acknowledges nothing."""
+        try:
+            lines = self.history(bench).read_bytes().splitlines()
+        except OSError:
+            return False
+        return any(_run_of(line) == run_id for line in lines)
+
     def put(self, latch: Latch) -> None:
         """Latch a bench; one that is latched keeps its first cause. On disk when it returns. Raises RecordError."""
         path = self.path(latch.bench)
@@ -155,6 +163,14 @@ class Latches:
             raise RecordError(f"it cannot be kept: {error.strerror}", str(self.history(bench)), fix) from None
 
 
+def _run_of(line: bytes) -> str | None:
+    """The run of a line of the history, None where it cannot be read."""
+    try:
+        return Acknowledged.model_validate_json(line).latch.run_id
+    except ValidationError:
+        return None
+
+
 def still_there(latch: Latch, seen: dict[str, float | None]) -> list[Fault]:
     """What of the cause is present in these values (None: no good reading), each with what to do."""
     found = []
@@ -171,28 +187,49 @@ def still_there(latch: Latch, seen: dict[str, float | None]) -> list[Fault]:
     return found
 
 
-def latch_of(plan: Plan, cause: Cause, safe: SafeResult, *, run_id: str, bundle: str, utc_s: float) -> Latch:
+def latching(
+    cause: Cause | None, later: Cause | None, spoke: Cause | None, safe: SafeResult, *, of_test: bool
+) -> Cause | None:
+    """What a bench is latched for, None if it is free: its trip, the first thing of the bench after it, a detector of
+    fire or gas that spoke at any time, a safe state that was not confirmed. ``of_test``: the trip is what the sample
+    did in its stimulus, which latches only as a fire, or where the bench was not proven safe after it."""
+    if cause is not None and (not of_test or is_fire(cause.rule) or not safe.confirmed):
+        return cause
+    if later is not None or spoke is not None:
+        return later or spoke
+    if safe.confirmed:
+        return None
+    return Cause(EndKind.DEVICE, f"safe state: {safe.failures[0].what}", safe.failures[0].device)
+
+
+def latch_of(
+    plan: Mapping[str, Any], cause: Cause, safe: SafeResult, *, bench: str, run_id: str, bundle: str, utc_s: float
+) -> Latch:
     """The latch of a trip. The bench is free again only when every interlock and detector of the run's places reads
-    healthy, every contactor reads open, and the limit that was passed holds."""
+    healthy, every contactor reads open, and the limit that was passed holds; after fire, gas, runaway or a steep rise
+    every limit of temperature and pressure. ``plan`` is the run's, as in its bundle; an empty one gives a latch that
+    asks for a person and for nothing of the hardware."""
+    places = plan.get("places", {}).values()
     limits = [
         LatchedLimit(rule=f"interlock.{name}", channel=channel, low=0.5)
-        for place in plan.places.values()
-        for name, channel in place.interlocks.items()
+        for place in places
+        for name, channel in place["channel"]["interlocks"].items()
     ]
-    limits += [LatchedLimit(rule="contactor open", channel=feedback, high=0.5) for feedback in plan.feedbacks]
+    feedbacks = [place["channel"].get(key) for place in places for key in ("contactor_feedback", "short_feedback")]
+    limits += [LatchedLimit(rule="contactor open", channel=name, high=0.5) for name in feedbacks if name is not None]
     rule = (cause.rule or "").removesuffix(STOPPED)
     tiers = ("trip", "stop") if rule != cause.rule else ("trip",)
-    if rule.startswith(_PERSISTENT):
-        limits += [
-            LatchedLimit(rule=limit.rule, channel=limit.channel, low=limit.low, high=limit.high)
-            for place in plan.places
-            for limit in plan.limits_in(place, Phase.CONDITIONING)
-            if limit.rule == rule and limit.tier in tiers
-        ]
-    its = (cause.device,) if cause.device in plan.bench.devices else ()
-    devices = devices_of(limits, [name for name in its if name is not None])
+    held = _PERSISTENT if is_fire(rule) or rule.startswith(_HOT) else (rule,) if rule.startswith(_PERSISTENT) else ()
+    limits += [
+        LatchedLimit(rule=limit["rule"], channel=limit["channel"], low=limit["low"], high=limit["high"])
+        for place in places
+        for limit in place["limits"][Phase.CONDITIONING.value]
+        if limit["rule"] in held and limit["tier"] in tiers
+    ]
+    points = plan.get("points", {})
+    devices = devices_of(limits, [] if cause.device not in points else [str(cause.device)])
     return Latch(
-        bench=plan.bench.name,
+        bench=bench,
         run_id=run_id,
         bundle=bundle,
         utc_s=utc_s,
@@ -205,7 +242,7 @@ def latch_of(plan: Plan, cause: Cause, safe: SafeResult, *, run_id: str, bundle:
         unsafe=tuple(f"{part.device}: {part.error}" for part in safe.failures),
         devices=devices,
         limits=tuple(dict.fromkeys(limits)),
-        points={name: plan.points[name] for name in devices if name in plan.points},
+        points={name: tuple(points[name]) for name in devices if name in points},
     )
 
 

@@ -8,8 +8,16 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 Column = Sequence[float | None] | Sequence[str]
+
+_KINDS = {float: pa.float64(), int: pa.int64(), str: pa.string()}
+#: The last column of a block's lines; no channel is called so.
+_TEXT = "\0"
+
+# Ctrl-C belongs to the program: reading CSV would take it over meanwhile.
+pa.enable_signal_handlers(False)  # noqa: FBT003 - pyarrow gives it no name
 
 
 def write(path: Path, columns: Mapping[str, Column], *, whole: frozenset[str], metadata: Mapping[str, str]) -> None:
@@ -25,22 +33,47 @@ def write(path: Path, columns: Mapping[str, Column], *, whole: frozenset[str], m
 
 def write_parts(
     sink: IO[bytes],
-    parts: Iterable[Mapping[str, Sequence[float | None]]],
+    parts: Iterable[Mapping[str, Column]],
+    kinds: Mapping[str, type],
+    *,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write columns as they come, a row group a part, into an open file: no more than a part is in memory.
+
+    ``kinds`` names the columns in order: float, int or str. None and NaN become null. The same parts and metadata give
+    the same bytes. Raises what ``sink`` raises.
+    """
+    schema = pa.schema([(name, _KINDS[kind]) for name, kind in kinds.items()], metadata=dict(metadata))
+    with pq.ParquetWriter(sink, schema, compression="zstd", store_schema=True) as writer:
+        for part in parts:
+            arrays = [pa.array(part[name], type=_KINDS[kind], from_pandas=True) for name, kind in kinds.items()]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def write_blocks(
+    sink: IO[bytes],
+    blocks: Iterable[bytes],
     names: Sequence[str],
     *,
     whole: frozenset[str],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write columns of numbers as they come, a row group a part, into an open file: no more than a part is in memory.
+    """Write blocks of JSON lines, each an array of numbers in the order of ``names`` and then one text, which is left
+    out; a row group a block, null as null. Those named in ``whole`` become int64, all others float64.
 
-    The same parts and metadata give the same bytes. Raises what ``sink`` raises.
+    A line without its brackets is a line of CSV, and pyarrow reads that without holding up Python's other threads. The
+    same blocks and metadata give the same bytes. Raises what ``sink`` raises, and ValueError for any other line.
     """
-    kinds = {name: _kind((), whole=name in whole) for name in names}
+    kinds = {name: pa.int64() if name in whole else pa.float64() for name in names}
     schema = pa.schema(list(kinds.items()), metadata=dict(metadata))
+    convert = csv.ConvertOptions(
+        column_types={**kinds, _TEXT: pa.string()}, include_columns=list(names), null_values=["null"]
+    )
     with pq.ParquetWriter(sink, schema, compression="zstd", store_schema=True) as writer:
-        for part in parts:
-            arrays = [pa.array(part[name], type=kinds[name], from_pandas=True) for name in names]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        for block in blocks:
+            read = csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=[*names, _TEXT])
+            table = csv.read_csv(pa.py_buffer(block.translate(None, b"[]")), read_options=read, convert_options=convert)
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
 
 
 def _kind(values: Column, *, whole: bool) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ import orjson
 from bench import parquet, schemas
 from bench.event_files import read_events
 from bench.row_files import FIXED_COLUMNS, row_parts, window_lines
+from bench.thinning import Columns, joined, thinned
 from drivers.errors import RecordError
 
 PLAN = "plan.json"
+#: More rows than these no picture needs.
+SHOWN_ROWS = 20_000
+#: Lines of a window that are read at a time.
+WINDOW_PART = 4096
 
 NOT_A_BUNDLE_FIX = "give the folder of a run: it holds events.jsonl"
 
@@ -48,11 +55,6 @@ class Rows:
         return len(self.columns["mono_s"]) if self.columns else 0
 
     @property
-    def breaks(self) -> frozenset[int]:
-        """The first row after each time that the program was dead."""
-        return frozenset(bisect_left(self.mono_s, at_s) for at_s in self.reopened_s)
-
-    @property
     def known_roles(self) -> frozenset[str]:
         """Every role that a channel had anywhere."""
         return frozenset(self.roles).union(*(roles for _, roles in self.moves))
@@ -79,11 +81,18 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run's record as far as it is whole."""
+    """A run's record as far as it is whole. :func:`stretches` gives every row, whatever ``rows`` holds."""
 
     folder: Path
     events: tuple[Event, ...]
     rows: Rows
+    #: How many rows there are, where ``rows`` holds only those that show the curves; None: it holds them all.
+    thinned_from: int | None = None
+
+    @property
+    def row_count(self) -> int:
+        """How many rows were stored."""
+        return len(self.rows) if self.thinned_from is None else self.thinned_from
 
     @property
     def header(self) -> Mapping[str, Any]:
@@ -112,14 +121,61 @@ class Record:
         return value if isinstance(value, dict) else {}
 
 
-def load(folder: Path) -> Record:
-    """Read events and rows. A torn tail is left out. Raises RecordError if it is no bundle or cannot be read."""
-    try:
+def load(folder: Path, *, most_rows: int | None = None) -> Record:
+    """Read events and rows. A torn tail is left out. Raises RecordError if it is no bundle or cannot be read.
+
+    Of more than ``most_rows`` rows about so many are kept that show every curve's course and its peaks: memory does
+    not grow with the length of the run.
+    """
+    with _readable(folder):
         found = read_events(folder)
         for record in found.records[:1]:
             schemas.migrated({"schema": record["data"].get("schema", schemas.newest("events"))}, "events", str(folder))
         events = tuple(Event(it["n"], it["mono_s"], it["utc_s"], it["kind"], it["data"]) for it in found.records)
-        return Record(folder, events, replace(_rows(folder, events), moves=_moves(folder, events)))
+        opened = [event.data for event in events if event.kind == "readings"]
+        if not opened:
+            return Record(folder, events, Rows({name: [] for name in FIXED_COLUMNS}, moves=_moves(folder, events)))
+        names: list[str] = list(opened[-1]["columns"])
+        count = None if most_rows is None else _count(folder, events)
+        thin = most_rows is not None and count is not None and count > most_rows
+        stored = stored_columns(folder, events, names)
+        rows = Rows(
+            thinned(stored, names, count or 0, most_rows or 0) if thin else joined(stored, names),
+            dict(opened[-1].get("roles", {})),
+            _moves(folder, events),
+            tuple(event.mono_s for event in events if event.kind == "reopened"),
+        )
+        return Record(folder, events, rows, count if thin else None)
+
+
+def stretches(kept: Record) -> Iterator[Rows]:
+    """Every stored row, in stretches of which one is in memory at a time. Raises RecordError."""
+    if kept.thinned_from is None:
+        yield kept.rows
+        return
+    with _readable(kept.folder):
+        for columns in stored_columns(kept.folder, kept.events, list(kept.rows.columns)):
+            yield replace(kept.rows, columns=columns)
+
+
+def between(kept: Record, from_s: float, to_s: float) -> Rows:
+    """The rows of a part of a long run (loop time) as close as they show its curves; all rows of a shorter one."""
+    if kept.thinned_from is None:
+        return kept.rows
+
+    def inside() -> Iterator[Columns]:
+        for part in stretches(kept):
+            at = slice(bisect_left(part.mono_s, from_s), bisect_right(part.mono_s, to_s))
+            yield {name: column[at] for name, column in part.columns.items()}
+
+    count = sum(len(part["mono_s"]) for part in inside())
+    return replace(kept.rows, columns=thinned(inside(), list(kept.rows.columns), count, SHOWN_ROWS))
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise RecordError(f"not a bundle: {error.filename} is missing", str(folder), NOT_A_BUNDLE_FIX) from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -130,23 +186,24 @@ def load(folder: Path) -> Record:
         ) from error
 
 
-def _rows(folder: Path, events: Sequence[Event]) -> Rows:
-    opened = [event.data for event in events if event.kind == "readings"]
-    if not opened:
-        return Rows({name: [] for name in FIXED_COLUMNS})
-    names: list[str] = list(opened[-1]["columns"])
-    columns: dict[str, list[float | None]] = {name: [] for name in names}
+def stored_columns(folder: Path, events: Sequence[Event], names: Sequence[str]) -> Iterator[Columns]:
+    """The rows as they lie in segments and windows, some thousands at a time. Raises OSError, ValueError, KeyError."""
     for part in row_parts(folder, ((event.kind, event.data) for event in events)):
         if part.segment is not None:
             for values in parquet.read_parts(part.path, names):
-                for name, column in zip(names, values, strict=True):
-                    columns[name].extend(column)
+                yield dict(zip(names, values, strict=True))
         else:
-            for line in window_lines(part.path, part.limit):
-                for name, value in zip(names, orjson.loads(line), strict=False):
-                    columns[name].append(value)
-    reopened_s = tuple(event.mono_s for event in events if event.kind == "reopened")
-    return Rows(columns, dict(opened[-1].get("roles", {})), reopened_s=reopened_s)
+            lines = window_lines(part.path, part.limit)
+            while some := [orjson.loads(line) for line in islice(lines, WINDOW_PART)]:
+                yield {name: [row[at] for row in some] for at, name in enumerate(names)}
+
+
+def _count(folder: Path, events: Sequence[Event]) -> int:
+    parts = row_parts(folder, ((event.kind, event.data) for event in events))
+    return sum(
+        int(part.segment["rows"]) if part.segment is not None else sum(1 for _ in window_lines(part.path, part.limit))
+        for part in parts
+    )
 
 
 def _moves(folder: Path, events: Sequence[Event]) -> tuple[tuple[float, Mapping[str, str]], ...]:

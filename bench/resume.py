@@ -82,7 +82,7 @@ async def taken_up(
         checks = (*checks, scanned(sample, await _scan(scan, answers)))
         observer(Message(str(checks[-1]), loud=not checks[-1].ok))
     shift_s = _shift_s(found, clock)
-    log = RunLog.reopen(folder, Clock(lambda: clock.mono_s() + shift_s, clock.utc_s), durable=True)
+    log = RunLog.reopen(folder, Clock(lambda: clock.mono_s() + shift_s, clock.utc_s, clock.boot_s), durable=True)
     log.event("found_on_resuming", found=[fault.error for fault in on], checks=[check.data() for check in checks])
     error = refused(checks)
     if error is not None:

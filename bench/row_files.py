@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
-import orjson
-
 from bench import parquet, schemas
 from bench.chain import GENESIS, digest
 from bench.disk import Disk
@@ -22,8 +20,8 @@ READINGS = "readings"
 READINGS_SCHEMA = schemas.newest("readings")
 #: The columns in front of the channels, in every row.
 FIXED_COLUMNS = ("mono_s", "utc_s", "step")
-#: A segment is made, and read back, so many rows at a time: what is in memory at once.
-PART_ROWS = 8192
+#: A segment is made of so much of its window at a time, a row group each: what is in memory at once.
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +81,25 @@ def seal_window(
 ) -> dict[str, Any]:
     """Turn what stands in a window's file into its Parquet segment, and say what that is.
 
-    The file itself is read back, not a copy in memory: what is sealed is what was recorded. Raises OSError, and
-    ValueError if the rows that should be there are not.
+    The file itself is read back, not a copy in memory: what is sealed is what was recorded. It touches nothing but
+    files, so that a thread may do it. Raises OSError, and ValueError if the rows that should be there are not.
     """
     path = segment_path(folder, window)
     part = path.with_suffix(".part")
+    blocks = _Blocks(window_path(folder, window), limit)
     try:
+        if part.exists():  # of a program that died here
+            disk.remove(part)
         sink = _Sink(disk, part)
-        rows = _Rows(window_lines(window_path(folder, window), limit), columns)
         about = {"schema": READINGS_SCHEMA, "window": str(window)}
         try:
-            parquet.write_parts(cast("IO[bytes]", sink), rows, columns, whole=frozenset({"step"}), metadata=about)
+            parquet.write_blocks(cast("IO[bytes]", sink), blocks, columns, whole=frozenset({"step"}), metadata=about)
             if durable:
                 disk.sync(sink.handle)
         finally:
             sink.close()
-        if limit is not None and rows.count != limit:
-            raise ValueError(f"{rows.count} rows of {limit} can be read back")
+        if limit is not None and blocks.rows != limit:
+            raise ValueError(f"{blocks.rows} rows of {limit} can be read back")
     except (OSError, ValueError):
         with suppress(OSError):
             disk.remove(part)
@@ -110,31 +110,49 @@ def seal_window(
     return {
         "path": f"{READINGS}/{path.name}",
         "sha256": sink.hashed.hexdigest(),
-        "rows": rows.count,
-        "prev": rows.prev,
-        "head": rows.head,
+        "rows": blocks.rows,
+        "prev": blocks.prev,
+        "head": blocks.head,
     }
 
 
-class _Rows:
-    """The lines of a window as columns, thousands of rows at a time; counts them and keeps both ends of their chain."""
+class _Blocks:
+    """The whole lines of a window that count, many at a time; counts them and keeps both ends of their chain."""
 
-    def __init__(self, lines: Iterator[bytes], columns: Sequence[str]) -> None:
-        self._lines = lines
-        self._columns = columns
-        self.count = 0
+    def __init__(self, path: Path, limit: int | None) -> None:
+        self._path = path
+        self._limit = limit
+        self.rows = 0
         self.prev = self.head = GENESIS
 
-    def __iter__(self) -> Iterator[dict[str, list[float | None]]]:
-        while lines := list(islice(self._lines, PART_ROWS)):
-            rows = [orjson.loads(line) for line in lines]
-            if not self.count:
-                self.prev = rows[0][-1]
-            elif rows[0][-1] != self.head:
-                raise ValueError(f"row {self.count} does not carry the hash of the row before it")
-            self.count += len(rows)
-            self.head = digest(lines[-1])
-            yield {name: [row[at] for row in rows] for at, name in enumerate(self._columns)}
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises OSError, and ValueError where a block does not carry the hash of what stands before it."""
+        rest = b""
+        with self._path.open("rb", buffering=0) as file:
+            while data := file.read(BLOCK_BYTES):
+                data = rest + data
+                hole = data.find(b"\0")  # torn, or a hole that a power cut left
+                end = data.rfind(b"\n", 0, hole if hole >= 0 else len(data)) + 1
+                block, rest = self._counted(data[:end]), data[end:]
+                if block:
+                    yield block
+                if hole >= 0 or self.rows == self._limit:
+                    return
+
+    def _counted(self, block: bytes) -> bytes:
+        rows = block.count(b"\n")
+        if self._limit is not None and self.rows + rows > self._limit:
+            rows = self._limit - self.rows
+            block = b"".join(line + b"\n" for line in block.split(b"\n")[:rows])
+        if rows:
+            prev = block[: block.index(b"\n")][-66:-2].decode("ascii", "replace")  # ..., "hash"]
+            if not self.rows:
+                self.prev = prev
+            elif prev != self.head:
+                raise ValueError(f"row {self.rows} does not carry the hash of the row before it")
+            self.rows += rows
+            self.head = digest(block[block.rfind(b"\n", 0, -1) + 1 : -1])
+        return block
 
 
 class _Sink(RawIOBase):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -19,10 +17,12 @@ from bench.after_trip import OnTrip, not_latched
 from bench.answers import Answers, GivenAnswers, HeardAnswers, SimulatedOperator
 from bench.answers_file import Asked, answers_from_file
 from bench.cause import Cause
-from bench.config import load_bench, load_cell, wire_keys
+from bench.claim import claim
+from bench.config import load_bench, load_cell
 from bench.data_folder import DataFolder
 from bench.guardian.link import NoGuardian, Supervised, inherited_link
 from bench.hands import BorrowedHands
+from bench.house import House
 from bench.latch import Latches, latch_of
 from bench.means import Hands
 from bench.notebook import TruthProbe
@@ -37,8 +37,10 @@ from bench.run_record import open_record, own_sample, sample_id
 from bench.safe_planning import contactors, safe_plan
 from bench.safe_state import SafeResult
 from bench.samples import Sample
+from bench.sealing import sealed
 from bench.simulated import SceneSpec, SimulatedBench, Strike, in_virtual_time, scene_spec, virtual_bench
 from bench.station import Station
+from bench.stop_signals import stop_signals
 from drivers import Clock, ConfigError, Fault, RecordError, real_elapsed_s, system_clock
 from drivers.wires import Flight, Wire
 from sequences.names import JUDGEMENT
@@ -93,7 +95,7 @@ class Prepared:
 @dataclass(frozen=True)
 class FarEnd:
     """Where the bytes go and what time it is there. ``hands`` carry the sample where it is simulated; ``link`` is that
-    to the run's guardian, which has ``lent`` wires, by key."""
+    to the run's guardian, which has ``lent`` wires, by key; ``house`` the program that carries out several runs."""
 
     clock: Clock
     urls: Mapping[str, str]
@@ -104,6 +106,7 @@ class FarEnd:
     forced_jumps: Callable[[], int] = lambda: 0
     link: Supervised = field(default_factory=NoGuardian)
     lent: Mapping[str, Wire] = field(default_factory=dict)
+    house: House | None = None
 
 
 def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
@@ -199,17 +202,20 @@ def run_simulated(
 
 def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) -> RunResult:
     """Carry a prepared run out on the bench file's own wires, each locked before the first byte; the guardian, whose
-    child this process must be, holds the locks as well. Raises DeviceError without one."""
+    child this process must be, holds the locks as well. Raises DeviceError without one, BenchHeld, RecordError."""
 
     async def main() -> RunResult:
-        clock = system_clock(asyncio.get_running_loop().time)
-        Latches(prepared.data.path).refuse(prepared.plan.bench.name)
-        keys = wire_keys(prepared.plan.bench, prepared.plan.devices)
-        lock = prepared.data.lock(
-            keys, bench=prepared.order.bench, run=prepared.plan.sequence.id, start_utc_s=clock.utc_s()
-        )
-        with lock:
-            Latches(prepared.data.path).refuse(prepared.plan.bench.name)  # by a run that has just ended, too
+        clock, order = system_clock(asyncio.get_running_loop().time), prepared.order
+        with claim(
+            prepared.data,
+            prepared.plan.bench,
+            order.bench,
+            devices=prepared.plan.devices,
+            run=prepared.plan.sequence.id,
+            start_utc_s=clock.utc_s(),
+            environment=os.environ,
+            resuming=order.resume,
+        ) as lock:
             async with inherited_link(os.environ) as link:
                 link.holding(lock.handles)
                 devices = prepared.plan.bench.devices
@@ -245,10 +251,9 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
     RecordError if the record cannot be begun or closed; what happens in between is in the result."""
     plan, begun_s, heard = prepared.plan, real_elapsed_s(), HeardAnswers(_at_bench(answers, prepared, far))
     key = prepared.data.seal_key()  # now: no run ends with a bundle that cannot be signed
-    with _stop_signals() as stop:
-        async with Station(
-            plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated, lent=far.lent
-        ) as station:
+    house = far.house
+    with stop_signals() if house is None else nullcontext(house.stop) as stop:
+        async with _station(plan, far) as station:
             run_id, folder, log, resumed = await open_record(prepared, far, station, heard, observer)
             shift_s = 0.0 if resumed is None else resumed.shift_s
             touched = run_sample.Touched(prepared.data.samples, own_sample(prepared))
@@ -269,6 +274,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
                     link=far.link,
                     on_stimulus=touched,
                     resumed=resumed,
+                    house=house,
                 )
                 await far.link.release()
                 await touched.settle()
@@ -294,7 +300,7 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             result = result.model_copy(update={"faults": [*result.faults, *(FaultRow.of(fault) for fault in told)]})
         try:
             bundle.put(folder, bundle.VALUES, _plain(outcome.values))
-            bundle.seal(log, result, key=key)
+            await sealed(log, result, key=key)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})
@@ -309,15 +315,25 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
         return result
 
 
+def _station(plan: Plan, far: FarEnd) -> Station:
+    if far.house is not None:
+        return far.house.station(plan)
+    return Station(plan, far.clock, urls=far.urls, flight=far.flight, simulated=far.simulated, lent=far.lent)
+
+
 def _latching(prepared: Prepared, run_id: str, folder: Path, far: FarEnd) -> OnTrip:
     """Where a trip is latched: in the data folder, unless the bench is gone with its run."""
-    if prepared.mode == "simulated" and far.truth is not None:
+    if prepared.mode == "simulated" and far.truth is not None and far.house is None:
         return not_latched
     latches = Latches(prepared.data.path)
 
     def put(cause: Cause, safe: SafeResult) -> None:
         utc_s = far.clock.utc_s()
-        latches.put(latch_of(prepared.plan, cause, safe, run_id=run_id, bundle=str(folder), utc_s=utc_s))
+        plan = prepared.plan
+        latch = latch_of(
+            plan.document(), cause, safe, bench=plan.bench.name, run_id=run_id, bundle=str(folder), utc_s=utc_s
+        )
+        latches.put(latch)
 
     return put
 
@@ -370,22 +386,3 @@ def _entered(plan: Plan, answers: HeardAnswers) -> dict[str, str]:
         for identity, names in asked.items()
         if names and names <= set(said)
     }
-
-
-@contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    """Ctrl-C, SIGTERM and a closed terminal set the event; a second one sets it again, which changes nothing."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    handled = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _handle(loop, number, stop)]
-    try:
-        yield stop
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
-
-
-def _handle(loop: asyncio.AbstractEventLoop, number: signal.Signals, stop: asyncio.Event) -> bool:
-    if threading.current_thread() is not threading.main_thread():
-        return False  # an embedding program's thread: only its main thread may take signals
-    loop.add_signal_handler(number, stop.set)
-    return True

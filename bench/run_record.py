@@ -11,6 +11,8 @@ from bench import bundle, run_sample
 from bench.answers import HeardAnswers
 from bench.data_folder import check_space
 from bench.hold import hold
+from bench.host_room import check_host, measured
+from bench.latch_owed import owed_by
 from bench.log import RunLog
 from bench.observing import Observer
 from bench.open_runs import ORDER, OpenRuns, refusal
@@ -48,13 +50,19 @@ async def open_record(
         )
         heard.heard.update(resumed.heard)
         return resumed.run_id, order.resume, log, resumed
-    stays = far.truth is None  # a bench in virtual time is gone with its run
+    house = far.house
+    stays = far.truth is None or house is not None  # a bench in virtual time is gone with its run
     open_runs = OpenRuns(prepared.data.path)
-    interrupted = open_runs.interrupted(plan.bench.name) if stays else ()
+    interrupted = open_runs.interrupted(plan.bench.name) if stays and house is None else ()
     if interrupted:
-        raise refusal(interrupted, (await hold(station))[1])
+        owed = owed_by(interrupted, prepared.data.path)
+        raise refusal(interrupted, (*owed, *(await hold(station))[1]))
     check_space(order.out or prepared.data.runs, plan.estimated.bytes)
-    run_id, folder = prepared.data.new_run(order.out, plan.sequence.id)
+    check_host(measured())
+    if house is None:
+        run_id, folder = prepared.data.new_run(order.out, plan.sequence.id)
+    else:
+        run_id, folder = house.run_id, house.folder
     log = RunLog.create(folder, far.clock, durable=not far.simulated, header=_header(prepared, run_id, far))
     try:
         _put_inputs(folder, prepared)
@@ -63,6 +71,8 @@ async def open_record(
             fields = {name: getattr(order, name) for name in names}
             bundle.put(folder, ORDER, order_data({**fields, "overrides": dict(order.overrides)}))
             open_runs.begin(run_id, plan.bench.name, folder)
+        if house is not None:
+            house.recorded(log)
     except BaseException:
         log.close()
         raise

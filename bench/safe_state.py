@@ -8,12 +8,14 @@ person): then the tool stops where it is. Nothing ever pulls it out. A cycler th
 hold up the contactor: opening it, even under current, is the way out that is left.
 
 A fire may show only now. At the end every detector is looked at afresh; if one speaks, the chambers go off after all.
+
+What is not confirmed is not given up: a device that was away for a while is made safe once it answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,10 @@ from drivers.reading import Quality, Reading
 TRIES = 3
 RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
+#: What is not confirmed is tried again at this pace.
+AGAIN_S = 5.0
+#: What a feedback proves.
+CONTACTOR_OPEN = "contactor open by feedback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class SafeState:
 
     Events: ``safe_state_begun``, then ``safe_state`` with the result; a device that does not confirm is
     ``safe_state_failed`` at once, a module that no longer waited for a cycler ``safe_state_escalated``. A log that can
-    no longer be written does not stop it.
+    no longer be written does not stop it. :meth:`keep_trying` goes on with what was not confirmed.
 
     ``steps`` are by default those for the kinds of these devices.
 
@@ -103,6 +109,7 @@ class SafeState:
         self._event = event
         self._task: asyncio.Task[SafeResult] | None = None
         self._stopped = False
+        self._fire = False
 
     @property
     def begun(self) -> bool:
@@ -138,6 +145,7 @@ class SafeState:
         if not fire and await self._burns_now():
             fire = True
             parts = await self._chambers_off(parts)
+        self._fire = fire
         result = SafeResult(why, parts, isolated, loop.time() - begun_s)
         self._note(
             "safe_state",
@@ -200,26 +208,73 @@ class SafeState:
         return await self._device(self._devices[step.device], step.deadline_s, fire=fire, stop=stop)
 
     async def _device(self, device: Device, deadline_s: float, *, fire: bool, stop: bool = False) -> MadeSafe:
-        what = self._steps[device.name].what
+        part = await self._attempt(device, deadline_s, fire=fire, stop=stop)
+        if not part.confirmed:
+            self._note("safe_state_failed", device=device.name, what=part.what, error=part.error)
+        return part
+
+    async def _attempt(self, device: Device, deadline_s: float, *, fire: bool, stop: bool = False) -> MadeSafe:
         making = _insist(device, fire=fire, stop=stop)
         error = await _within(deadline_s, making, f"safe state: {device.name}")
-        if error is not None:
-            self._note("safe_state_failed", device=device.name, what=what, error=error)
-        return MadeSafe(device.name, what, confirmed=error is None, error=error)
+        return MadeSafe(device.name, self._steps[device.name].what, confirmed=error is None, error=error)
 
     async def _contactor(self, feedback: str, steps: Mapping[str, asyncio.Task[MadeSafe]]) -> MadeSafe:
         """What a feedback says once the modules are through: which of them drives its contactor it does not tell."""
-        what = "contactor open by feedback"
         name = feedback.split(".", 1)[0]
         modules = [task for device, task in steps.items() if isinstance(self._devices[device], Switches)]
         if modules:
             await asyncio.wait(modules)
+        part = await self._proven_open(feedback)
+        if not part.confirmed:
+            self._note("safe_state_failed", device=name, what=CONTACTOR_OPEN, error=part.error)
+        return part
+
+    async def _proven_open(self, feedback: str) -> MadeSafe:
+        name = feedback.split(".", 1)[0]
         look = _open_by(self._devices[name], feedback, asyncio.get_running_loop().time() + FEEDBACK_DEADLINE_S)
         error = await _within(FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S, look, "safe state: feedback")
         if error is not None:
             error = f"THE CONTACTOR IS NOT PROVEN OPEN: {error}; isolate the sample by hand"
-            self._note("safe_state_failed", device=name, what=what, error=error)
-        return MadeSafe(name, what, confirmed=error is None, error=error)
+        return MadeSafe(name, CONTACTOR_OPEN, confirmed=error is None, error=error)
+
+    async def keep_trying(self) -> None:
+        """Every AGAIN_S once more what is not confirmed, until all of it is. Cancel it to give up; what is under way
+        then is finished all the same. ``begin`` gives what stands at last; each late proof is ``safe_state_late``."""
+        while self._task is not None:
+            result = await asyncio.shield(self._task)
+            if result.confirmed:
+                return
+            await asyncio.sleep(AGAIN_S)
+            self._task = asyncio.get_running_loop().create_task(self._once_more(self._task), name="safe state again")
+
+    async def _once_more(self, before: asyncio.Task[SafeResult]) -> SafeResult:
+        """A result with what was not confirmed tried again: devices first, then the feedbacks."""
+        result = await before
+        of_devices, of_feedbacks = result.parts[: len(self._steps)], result.parts[len(self._steps) :]
+        devices = await asyncio.gather(*(self._device_again(part) for part in of_devices))
+        proofs = await asyncio.gather(
+            *(
+                self._late(part, self._proven_open(feedback))
+                for part, feedback in zip(of_feedbacks, self._feedbacks, strict=True)
+            )
+        )
+        isolated = bool(proofs) and all(part.confirmed for part in proofs)
+        return SafeResult(result.why, (*devices, *proofs), isolated, result.took_s)
+
+    async def _device_again(self, part: MadeSafe) -> MadeSafe:
+        if part.confirmed:
+            return part
+        device, deadline_s = self._devices[part.device], self._steps[part.device].deadline_s
+        return await self._late(part, self._attempt(device, deadline_s, fire=self._fire, stop=self._stopped))
+
+    async def _late(self, part: MadeSafe, again: Coroutine[Any, Any, MadeSafe]) -> MadeSafe:
+        if part.confirmed:
+            again.close()
+            return part
+        tried = await again
+        if tried.confirmed:
+            self._note("safe_state_late", device=tried.device, what=tried.what)
+        return tried
 
     def _note(self, kind: str, **fields: Any) -> None:
         try:

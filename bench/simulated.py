@@ -17,6 +17,7 @@ from drivers.clock import Clock
 from drivers.errors import ConfigError, Fault
 from drivers.wires import Flight
 from drivers.wires.url import parse_url
+from simulators.aims import slips
 from simulators.fault_table import TABLE as FAULTS
 from simulators.fault_table import FaultKind
 from simulators.models import model_names, simulator_model
@@ -24,7 +25,7 @@ from simulators.plant.presets import PRESETS
 from simulators.scene import Scene
 from simulators.spec import CellSpec, ChannelSpec, DeviceSpec, PlaceSpec, SceneSpec, Signal, SignalKind
 from simulators.spec import Flight as ServerFlight
-from simulators.strikes import Host, Strike, Strikes, slips
+from simulators.strikes import Host, Strike, Strikes
 from simulators.turns import Turns
 from simulators.virtual_time import run_virtual, virtual_loop
 
@@ -72,8 +73,17 @@ def cell_spec(cell: CellFile, mass_kg: float) -> CellSpec | None:
 
 def scene_spec(bench: BenchFile, cell: CellFile, *, channel: str, mass_kg: float, seed: int) -> SceneSpec:
     """A simulator of the same model behind every device, wired as the bench file says, the cell in ``channel``."""
-    wiring = _wiring(bench)
     gain_error = cell.simulation.current_gain_error if cell.simulation is not None else 0.0
+    return _scene(bench, {channel: cell_spec(cell, mass_kg)}, gain_error=gain_error, seed=seed)
+
+
+def empty_scene_spec(bench: BenchFile, *, seed: int) -> SceneSpec:
+    """As :func:`scene_spec`, without a cell: :meth:`SceneHands.insert` puts one into a channel. Raises ConfigError."""
+    return _scene(bench, {}, gain_error=0.0, seed=seed)
+
+
+def _scene(bench: BenchFile, cells: Mapping[str, CellSpec | None], *, gain_error: float, seed: int) -> SceneSpec:
+    wiring = _wiring(bench)
     chambers = {_device(place.chamber): name for name, place in bench.places.items() if place.chamber}
     rigs = {_device(place.rig): name for name, place in bench.places.items() if place.rig}
     feeds = {_device(entry.cycler): name for name, entry in bench.channels.items()}
@@ -110,7 +120,7 @@ def scene_spec(bench: BenchFile, cell: CellFile, *, channel: str, mass_kg: float
         ChannelSpec(
             name,
             entry.place,
-            cell_spec(cell, mass_kg) if name == channel else None,
+            cells.get(name),
             reaches=tuple(entry.reaches),
         )
         for name, entry in bench.channels.items()
@@ -179,9 +189,16 @@ class SceneTruth:
 
 @dataclass(frozen=True, slots=True)
 class SceneHands:
-    """Carries a simulated cell from place to place, at once."""
+    """Carries a simulated cell from place to place, and puts another one in, at once."""
 
     scene: Scene
+
+    def insert(self, channel: str, cell: CellFile, *, mass_kg: float, seed: int) -> None:
+        """Put a new cell of this type into a channel's own clamps. Raises ConfigError, and ValueError while a contactor
+        of the channel is closed."""
+        plant = self.scene.plant
+        plant.advance(asyncio.get_running_loop().time())
+        plant.insert(channel, cell_spec(cell, mass_kg), seed=seed)
 
     async def carry(self, channel: str, place: str) -> None:
         """Put the cell of a channel into another place that its leads reach. Raises ValueError for any other."""
@@ -240,6 +257,10 @@ def strike_slip(strike: Strike, spec: SceneSpec) -> str | None:
     if target in known and name not in known[target]:
         what = f"it strikes no {strike.where}; leave `where` out" if target == "" else f"no {target} {strike.where!r}"
         return f"{strike.fault}: {what}; there are: {', '.join(known[target]) or 'none'}"
+    if strike.fault.startswith("chamber_"):
+        conditioned = [place.name for place in spec.places if place.chamber is not None]
+        if name not in conditioned:
+            return f"{strike.fault}: {name} has no chamber; these have: {', '.join(conditioned) or 'none'}"
     return slips(strike, spec.devices)
 
 
@@ -383,6 +404,7 @@ __all__ = [
     "Turns",
     "cell_spec",
     "clock_held",
+    "empty_scene_spec",
     "in_virtual_time",
     "lone_device",
     "lone_spec",

@@ -68,6 +68,10 @@ class Station:
         for wire in self.wires.values():
             prepared(wire, event=event)
 
+    def device_on(self, url: str) -> str:
+        """The first device on the wire of this url; the url itself where there is none."""
+        return next((name for name, key in self._keys.items() if self.wires[key].url == url), url)
+
     async def __aenter__(self) -> Station:
         """Open and connect. Raises DeviceError with the faults of every device that failed, and what was found on."""
         try:

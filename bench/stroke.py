@@ -18,9 +18,11 @@ from bench.arming import Arming, Decisions
 from bench.energy import Energy
 from bench.seat import Seat
 from bench.stream import Batch, Stream
+from bench.voltage_lost import VoltageLost
 from bench.waiting import FirstOf, Judge, StepTimeoutError, wait_for_end
 from drivers.capabilities import Burst, BurstRow, Rig, RigState, RigStatus, StopReason, Stroke
 from drivers.errors import DeviceError
+from drivers.load_cell import LoadCell
 from drivers.reading import Quality
 from sequences.language import Text
 
@@ -70,6 +72,9 @@ class StrokeRun:
     tool_in: bool = False
     values: dict[str, float] = field(default_factory=dict)
     _stroke: Stroke | None = None
+    _rail_n: float | None = None
+    _before_v: float = math.nan
+    _voltage: VoltageLost | None = None
 
     @property
     def state_channel(self) -> str:
@@ -83,7 +88,8 @@ class StrokeRun:
     async def run(self, stroke: Stroke, end: Judge | None, *, timeout_s: float) -> str:
         """Do the stroke and give why it ended. The sample is isolated. Raises DeviceError, StepTimeoutError, or
         NotConfirmedError where a person did not give leave."""
-        self._stroke = stroke
+        self._stroke, self._rail_n = stroke, None
+        self._look_at_zero(await self.rig.status(), stroke)
         self.event("rig_prepared", device=self.rig.name, **_fields(stroke))
         await self.rig.prepare(stroke)
         asking = Arming(self.answers, self.seat, self.event)
@@ -91,7 +97,8 @@ class StrokeRun:
         self.number += 1
         self.pending = True
         self.event("stroke_started", device=self.rig.name, stroke=self.number, by=second)
-        begun_s = asyncio.get_running_loop().time()
+        begun_s, volts = asyncio.get_running_loop().time(), self._cell_v()
+        self._before_v = math.nan if volts is None else volts
         await self.rig.start()
         watch = _Moves(self.state_channel, begun_s, self._contact)
         judge: Judge = watch if end is None else FirstOf(watch, end)
@@ -108,7 +115,30 @@ class StrokeRun:
                 f"the rig broke it off at {status.position_mm:.2f} mm: {status.reason.name.lower()}",
                 "the tool stays where it is; read the rig's own display before anybody approaches",
             )
+        if self._rail_n is not None:
+            raise DeviceError(
+                self.rig.name,
+                "the stroke",
+                f"the load cell stood at its rail of {self._rail_n:g} N: the force was more, and nothing says how much",
+                "the tool stays where it is; the depth ended the stroke, a force could not have; mend the load cell",
+            )
         return why
+
+    def has_touched(self, status: RigStatus) -> bool:
+        """Whether the tool is in the sample: the rig says so, or it was stopped in the very moment of contact and the
+        load cell shows what counts as one."""
+        least_n = math.inf if self._stroke is None else self._stroke.contact_force_n
+        return status.contact_mm is not None or max(status.force_n, status.peak_force_n) >= least_n
+
+    def _look_at_zero(self, status: RigStatus, stroke: Stroke) -> None:
+        """A load cell whose zero has drifted tells of a contact in the air, or of none. Raises DeviceError."""
+        if not abs(status.force_n) < stroke.contact_force_n:
+            raise DeviceError(
+                self.rig.name,
+                "looking at the load cell",
+                f"it shows {status.force_n:g} N with nothing touched; contact counts from {stroke.contact_force_n:g} N",
+                "zero or mend the load cell; the stroke was not begun",
+            )
 
     async def settle(self) -> RigStatus | None:
         """Wait until nothing moves, read status and buffer, disarm; None if that was done before.
@@ -122,7 +152,7 @@ class StrokeRun:
         while status.state.moving and asyncio.get_running_loop().time() < until_s:
             await asyncio.sleep(0.1)
             status = await self.rig.status()
-        if status.contact_mm is not None:
+        if self.has_touched(status):
             self._contact(RigState.CONTACT, from_rig=True)
         await asyncio.sleep(AFTER_STOP_S)
         burst = await self.rig.burst()
@@ -141,7 +171,8 @@ class StrokeRun:
             position_mm=status.position_mm,
             depth_mm=self.values.get("stroke.depth"),
             speed_mm_s=self.values.get("stroke.speed"),
-            peak_force_n=self.values.get("stroke.peak_force"),
+            peak_force_n=None if self._rail_n is not None else self.values.get("stroke.peak_force"),
+            load_cell_rail_n=self._rail_n,
             contact_mm=status.contact_mm,
             contact_voltage_v=status.contact_voltage_v,
         )
@@ -166,9 +197,25 @@ class StrokeRun:
     def _contact(self, state: RigState, *, from_rig: bool = False) -> None:
         if state in (RigState.CONTACT, RigState.DRIVE) or from_rig:
             self.tool_in = True
-            reading = self.stream.latest.get(self.seat.channel.cell_voltage)
-            volts = reading.value if reading is not None and reading.quality is Quality.GOOD else None
-            self.aftermath.begin(self.touch, device=self.rig.name, voltage_v=volts)
+            self.aftermath.begin(self.touch, device=self.rig.name, voltage_v=self._cell_v())
+            self._watch_voltage()
+
+    def _watch_voltage(self) -> None:
+        """Whether a lead breaks or the cell shorts, against what it showed before the stroke."""
+        channel, rig = self.seat.channel, self.rig.name
+        if self._voltage is None and not math.isnan(self._before_v):
+            self._voltage = VoltageLost(
+                self.stream,
+                self.event,
+                cell=channel.cell_voltage,
+                other=f"{rig}.nail.voltage_v",
+                surface=channel.surface,
+                was_v=self._before_v,
+            )
+
+    def _cell_v(self) -> float | None:
+        reading = self.stream.latest.get(self.seat.channel.cell_voltage)
+        return reading.value if reading is not None and reading.quality is Quality.GOOD else None
 
     def _keep(self, burst: Burst) -> None:
         parts = max(1, math.ceil(len(burst.rows) / ROWS_A_RECORD))
@@ -196,6 +243,12 @@ class StrokeRun:
         self.values["stroke.peak_force"] = max(
             peak_force_n, max((row.force_n for row in rows if not math.isnan(row.force_n)), default=peak_force_n)
         )
+        load_cell = LoadCell()
+        for row in inside:
+            load_cell.at_rail(row.position_mm, row.force_n)
+        self._rail_n = load_cell.rail_n
+        if self._rail_n is not None:  # it was at least that
+            self.values["stroke.peak_force"] = math.nan
         if self._stroke is not None and self._stroke.thickness_mm > 0.0:
             self.values["stroke.deformation"] = (deepest_mm - contact_mm) / self._stroke.thickness_mm
         first = next(iter(inside), None)

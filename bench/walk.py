@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.house import Gate, open_gate
 from bench.live import Carried
 from bench.means import Means
 from bench.notebook import TruthTotals
@@ -59,7 +60,14 @@ class Walk:
     ``phase`` is that of the newest step, None before the first. Raises whatever ends a step.
     """
 
-    def __init__(self, means: Means, recorder: Recorder, observer: Observer, resumed: Resumption | None = None) -> None:
+    def __init__(
+        self,
+        means: Means,
+        recorder: Recorder,
+        observer: Observer,
+        resumed: Resumption | None = None,
+        gate: Gate = open_gate,
+    ) -> None:
         self.phase: Phase | None = None
         self.under_way: StepRun | None = None
         self.path = ""
@@ -68,6 +76,7 @@ class Walk:
         self._means = means
         self._recorder = recorder
         self._observer = observer
+        self._gate = gate
         self._count = 0
         self._took_s: dict[int, float] = {}
         self._here: _Where | None = None
@@ -156,6 +165,7 @@ class Walk:
         means, notebook = self._means, self._means.notebook
         if self._is_done(here):
             return
+        await self._gate(step)
         carried, self._carried = self._carried, None
         self._count += carried is None
         index, path, name = self._count, str(here), step.id or (step.title.en if step.title else step.kind)

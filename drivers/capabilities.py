@@ -6,7 +6,7 @@ Signs: charge is positive. Units are in the names. Every method may raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -173,6 +173,14 @@ class Switches(Device, Protocol):
 
     async def arm_watchdog(self, timeout_s: float) -> None: ...
     async def write(self, point: str, *, on: bool) -> None: ...
+
+
+@runtime_checkable
+class SwitchesSome(Protocol):
+    """A module whose outputs serve several runs. ``make_some_safe`` is ``make_safe`` for these outputs and no others,
+    through the stop lane too; what another run has switched on stays as it is."""
+
+    async def make_some_safe(self, points: Collection[str], *, fire: bool = False) -> None: ...
 
 
 class RigState(IntEnum):

@@ -63,19 +63,22 @@ class Module:
 
     async def named_otherwise(self, model: str, doing: str) -> str | None:
         """What it calls itself (hex) if that is not ``model`` ("M-7018"); else None."""
+        low, high = await self._own_name(doing)
+        return _otherwise(model, low, high)
+
+    async def _own_name(self, doing: str) -> tuple[int, int]:
         low, high = await self.wire.read_registers(
             "holding", MODULE_NAME, 2, unit=self.unit, device=self.name, doing=doing
         )
-        digits = model.removeprefix("M-")
-        if digits in f"{high:04X}{low:04X}" or digits in f"{low:04X}{high:04X}":
-            return None
-        return f"{high:04X}{low:04X}"
+        return low, high
 
     async def identify(self, model: str) -> Identity:
         """Who answers at this unit number. Raises WrongDevice if it is not ``model`` ("M-7018"), or if the bench file
         gives a serial number: these modules have none that can be read."""
         doing = "reading the module name"
-        found = await self.named_otherwise(model, doing)
+        self.wire.forget(unit=self.unit)
+        name = await self._own_name(doing)
+        found = _otherwise(model, *name)
         if found is not None:
             raise WrongDevice(self.name, doing, f"unit {self.unit} calls itself {found} (hex), not an {model},")
         if self.settings.serial is not None:
@@ -85,6 +88,7 @@ class Module:
                 f"an {model} has no serial number to compare with {self.settings.serial!r}",
                 f"take serial out of [devices.{self.name}] in the bench file",
             )
+        self.wire.recognise("holding", MODULE_NAME, name, unit=self.unit)
         try:
             words = await self.wire.read_registers(
                 "holding", FIRMWARE, 2, unit=self.unit, device=self.name, doing="reading the firmware version"
@@ -93,3 +97,10 @@ class Module:
         except DeviceRefused:
             firmware = "not told"
         return Identity("ICP DAS", model, "", firmware)
+
+
+def _otherwise(model: str, low: int, high: int) -> str | None:
+    digits = model.removeprefix("M-")
+    if digits in f"{high:04X}{low:04X}" or digits in f"{low:04X}{high:04X}":
+        return None
+    return f"{high:04X}{low:04X}"

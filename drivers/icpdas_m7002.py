@@ -17,7 +17,7 @@ opens by itself: it fails safe. Also UNVERIFIED: that an input reads 1 when it i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from drivers.capabilities import (
     Device,
@@ -223,13 +223,21 @@ class M7002:
         """
         with self._rounds.changing():
             self._outputs = [False] * OUTPUT_COUNT
-            await self._all_off("switching all outputs off")
+            await self._off(range(OUTPUT_COUNT), "switching all outputs off")
 
-    async def _all_off(self, doing: str) -> None:
+    async def make_some_safe(self, points: Collection[str], *, fire: bool = False) -> None:  # noqa: ARG002 - as above
+        """As :meth:`make_safe`, for these outputs (``do0``) alone."""
+        numbers = sorted(int(point.removeprefix("do")) for point in points)
+        with self._rounds.changing():
+            for number in numbers:
+                self._outputs[number] = False
+            await self._off(numbers, f"switching {', '.join(f'do{number}' for number in numbers)} off")
+
+    async def _off(self, numbers: Sequence[int], doing: str) -> None:
         outputs: tuple[bool, ...] = ()
         for attempt in (1, 2):
             with contextlib.suppress(WireError, DeviceRefused):  # a module that does not hear one hears none
-                for index in range(OUTPUT_COUNT):
+                for index in numbers:
                     await self._write_coil(OUTPUTS + index, doing, on=False, stop=True)
             try:
                 outputs = await self._coils(OUTPUTS, f"{doing} and reading them back", stop=True)
@@ -237,9 +245,9 @@ class M7002:
                 if attempt == 2:
                     raise
                 continue
-            if not any(outputs):
+            if not any(outputs[index] for index in numbers):
                 return
-        still = ", ".join(f"do{index}" for index, is_on in enumerate(outputs) if is_on)
+        still = ", ".join(f"do{index}" for index in numbers if outputs[index])
         raise ReadbackMismatch(self.name, doing, f"{still} still on")
 
     async def _coils(self, base: int, doing: str, *, stop: bool = False) -> tuple[bool, ...]:

@@ -2,7 +2,8 @@
 
 There is nothing of any maker in here: where a point lies is the page's word (docs/register-profiles.md). Functions 1 to
 6 and, for a watchdog of two registers, 16 [MODBUS Application Protocol V1.1b3, chapter 6]. A point list knows no
-register that tells who answers, so ``connect`` only proves that every used point can be read.
+register that tells who answers, so ``connect`` only proves that every used point can be read, and its constants; by the
+last of these the module is known again after its port was opened anew.
 
 Taken, and to be tried once on the real module: that any request feeds its watchdog. If it is wrong the outputs drop to
 their safe side by themselves.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -27,6 +28,8 @@ from drivers.rounds import Look, Rounds
 from drivers.wires import ModbusWire
 
 TRIES = 2
+#: A stop waits no longer for the switching of another output that is under way.
+SWITCHING_S = 0.3
 #: Modbus exceptions "illegal function" and "illegal data address".
 NOT_THERE = (1, 2)
 
@@ -52,6 +55,7 @@ class ModbusPoints:
         self._blocks = blocks_of(page.points.values(), used)
         self._turn = asyncio.Lock()
         self._stops = 0
+        self._stopped_at: dict[str, int] = {}
         self._armed_s = math.inf
         self._heard_s = 0.0
         self._lapsed = False
@@ -77,12 +81,16 @@ class ModbusPoints:
             raise WrongDevice(
                 self._name, "identifying it", "a point list tells no serial number", "take `serial` out of its device"
             )
+        self._wire.forget(unit=self._unit)
         try:
             for constant in self._page.constants:
-                differs = await self._constant_differs(constant)
+                table = _word_table(constant)
+                words = await self._ask(table, constant.address, constant.count, "reading a constant", None)
+                differs = constant.differs(words)
                 if differs is not None:
                     fix = "correct the point list: word_order, type, or the address"
                     raise WrongDevice(self._name, "comparing its constants", differs, fix)
+                self._wire.recognise(table, constant.address, words, unit=self._unit)
             await self.read()
             for output in self._page.outputs:
                 await self._held(output, f"reading {output.name}")
@@ -125,8 +133,9 @@ class ModbusPoints:
         return f"{name} reads {'OFF' if wanted else 'ON'} where {'ON' if wanted else 'OFF'} was set"
 
     async def _constant_differs(self, constant: Constant) -> str | None:
-        table: Table = "holding" if constant.table == "holding" else "input"
-        return constant.differs(await self._ask(table, constant.address, constant.count, "reading a constant", None))
+        return constant.differs(
+            await self._ask(_word_table(constant), constant.address, constant.count, "reading a constant", None)
+        )
 
     async def _watchdog_differs(self) -> str | None:
         dog, words = self._page.watchdog, self._dog_words
@@ -178,22 +187,24 @@ class ModbusPoints:
                 await self._switch(output, doing, on=on)
 
     async def _switch(self, output: ListedPoint, doing: str, *, on: bool) -> None:
-        stops = self._stops
-        word = await self._word(output, doing)
-        self._look_at_the_time()
-        if on != output.safe and self._lapsed:
-            raise DeviceRefused(
-                self._name,
-                doing,
-                f"its watchdog of {self._armed_s:g} s has run out and holds the outputs",
-                "find out why the host fell silent; the watchdog is armed again at the next start",
-            )
-        if stops != self._stops:
-            raise DeviceRefused(self._name, doing, "a stop came before it", "find out what stopped the bench")
+        begun, stops = self._stops, -1
+        while stops != self._stops:  # a stop of other outputs came between: look again at the register that they share
+            stops = self._stops
+            word = await self._word(output, doing)
+            self._look_at_the_time()
+            if on != output.safe and self._lapsed:
+                raise DeviceRefused(
+                    self._name,
+                    doing,
+                    f"its watchdog of {self._armed_s:g} s has run out and holds the outputs",
+                    "find out why the host fell silent; the watchdog is armed again at the next start",
+                )
+            if self._stopped_at.get(output.name, 0) > begun:
+                raise DeviceRefused(self._name, doing, "a stop came before it", "find out what stopped the bench")
         await self._put(output.table, output.address, (_with(word, output, on=on),), doing, output.timeout_s)
         if await self._held(output, f"{doing} and reading it back") != on:
             raise ReadbackMismatch(self._name, doing, f"{output.name} still reads {'OFF' if on else 'ON'}")
-        if stops == self._stops:
+        if self._stopped_at.get(output.name, 0) <= begun:
             self._outputs[output.name] = on
 
     async def make_safe(self, *, fire: bool = False) -> None:  # noqa: ARG002 - the page's `safe` is meant for a fire too
@@ -202,13 +213,28 @@ class ModbusPoints:
         One output that fails keeps no other from its safe side. Raises ReadbackMismatch naming those that stay, or the
         last WireError or DeviceRefused of one that could not be read back.
         """
-        self._stops += 1
+        self._stop_of(self._page.outputs)
         with self._rounds.changing():
             self._outputs = {output.name: output.safe for output in self._page.outputs}
-            await self._all_safe("driving every output to its safe side")
+            await self._safe(self._page.outputs, "driving every output to its safe side")
 
-    async def _all_safe(self, doing: str) -> None:
-        left = self._page.outputs
+    async def make_some_safe(self, points: Collection[str], *, fire: bool = False) -> None:  # noqa: ARG002 - as above
+        """As :meth:`make_safe`, for these outputs alone. A switching of another output that is under way is let end, or
+        it would put back what a register that both share held before."""
+        outputs = tuple(output for output in self._page.outputs if output.name in points)
+        self._stop_of(outputs)
+        with self._rounds.changing():
+            self._outputs.update((output.name, output.safe) for output in outputs)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWITCHING_S), self._turn:
+                    pass
+            await self._safe(outputs, f"driving {', '.join(output.name for output in outputs)} to the safe side")
+
+    def _stop_of(self, outputs: Iterable[ListedPoint]) -> None:
+        self._stops += 1
+        self._stopped_at.update((output.name, self._stops) for output in outputs)
+
+    async def _safe(self, left: tuple[ListedPoint, ...], doing: str) -> None:
         lost: WireError | DeviceRefused | None = None
         for _ in range(TRIES):
             lost, stay = None, []
@@ -298,6 +324,10 @@ class ModbusPoints:
         """A silence as long as the armed watchdog means that it has run out."""
         if self._clock.mono_s() - self._heard_s >= self._armed_s:
             self._lapsed = True
+
+
+def _word_table(constant: Constant) -> Table:
+    return "holding" if constant.table == "holding" else "input"
 
 
 def _with(word: int, output: ListedPoint, *, on: bool) -> int:

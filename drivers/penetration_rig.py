@@ -32,6 +32,7 @@ from drivers.capabilities import (
     Stroke,
 )
 from drivers.errors import DeviceError, DeviceRefused, FrameError, ReadbackMismatch, WrongDevice
+from drivers.load_cell import LoadCell
 from drivers.reading import Quality, Reading
 from drivers.rig_buffer import STEP_S, Interval, read_burst
 from drivers.rig_link import INTERLOCK_OPEN, TRIES, Look, RigLink
@@ -103,6 +104,7 @@ class PenetrationRig:
         self._poll = self._link.plan((*polled, signals["since_contact_s"]))
         watched = [profile.points[name].register for name in INTERLOCKS if name in profile.points]
         self._whole = self._link.plan((*signals.values(), *watched))
+        self._force, self._load_cell = f"{self._name}.nail.force_n", LoadCell()
         self._armed_s: float | None = None
         self._contact: Interval | None = None
         self._since_s = math.nan
@@ -126,6 +128,7 @@ class PenetrationRig:
             raise WrongDevice(
                 self._name, doing, "this rig's PLC tells no serial number", "take `serial` out of the bench file"
             )
+        self._link.forget()
         try:
             look = await self._link.look(self._whole, doing)
         except DeviceRefused as refusal:
@@ -152,6 +155,7 @@ class PenetrationRig:
             raise WrongDevice(self._name, doing, differs, "correct word_order, type or address in the register profile")
         await self._alive(look)
         self._watch.connected(version)
+        self._link.know_again_by(look)
         return Identity("rig PLC", self._profile.title, "", "not told" if version is None else f"map {version:g}")
 
     async def _alive(self, first: Look) -> None:
@@ -177,12 +181,23 @@ class PenetrationRig:
         for channel, register in self._nail:
             value = math.nan if register is None else look.value(register)
             quality = Quality.GOOD if math.isfinite(value) else Quality.OPEN
+            if channel == self._force and self._force_at_rail(look, value):
+                value, quality = math.nan, Quality.OVER_RANGE
             readings.append(Reading(channel, value, mono_s, utc_s, quality))
         for channel, point in self._points:
             value = _point(look, point)
             quality = Quality.GOOD if math.isfinite(value) else Quality.OPEN
             readings.append(Reading(channel, value, mono_s, utc_s, quality))
         return tuple(readings)
+
+    def _force_at_rail(self, look: Look, force_n: float) -> bool:
+        """Whether the load cell shows its rail. It is told anew from each contact on."""
+        signals = self._profile.signals
+        since_s, state = look.value(signals["since_contact_s"]), look.value(signals["state"])
+        if not since_s > 0.0 and state not in _IN_CONTACT:
+            self._load_cell = LoadCell()
+            return False
+        return self._load_cell.at_rail(look.value(signals["position_mm"]), force_n)
 
     async def status(self) -> RigStatus:
         """A fresh look at everything. Raises WireError, DeviceRefused, FrameError."""
@@ -232,6 +247,7 @@ class PenetrationRig:
         doing = "arming"
         await self._in_remote(doing)
         self._contact, self._since_s = None, math.nan
+        self._load_cell = LoadCell()
         self._armed_s = self._link.now_s()
         if (await self._status(doing)).state in _AFTER:
             await self._commanded("disarm", doing)  # it still stands as the last stroke left it

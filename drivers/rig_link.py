@@ -92,6 +92,21 @@ class RigLink:
         self._acknowledged_last = words.get(self.profile.signals["ack_seq"].address, self._acknowledged_last)
         return Look(words, asked_s, self._mono_s())
 
+    def forget(self) -> None:
+        """Whoever answers is about to be asked who it is."""
+        self._wire.forget(unit=self._unit)
+
+    def know_again_by(self, look: Look) -> None:
+        """After the connection was made anew, ask nothing before its map's version or its type reads as it does here.
+
+        A profile may have neither; then nothing tells one rig from another.
+        """
+        signals = self.profile.signals
+        register = signals.get("map_version") or signals.get("rig_type")
+        if register is not None:
+            words = tuple(look.words[register.address + at] for at in range(register.count))
+            self._wire.recognise("holding", register.address, words, unit=self._unit)
+
     async def read(self, address: int, count: int, doing: str, *, stop: bool = False) -> tuple[int, ...]:
         """One request. Raises WireError, DeviceRefused."""
         return await self._wire.read_registers(

@@ -45,6 +45,7 @@ _COUNT = {"count": Parameter("", 1.0, "so many replies; 0 is all of them while i
 _PSB = ("ea-psb10000",)
 _ANALOG = ("icpdas-m-7018", "icpdas-m-7017")
 _BITS = ("icpdas-m-7002", "modbus-points")
+_RIG = ("penetration-rig",)
 
 _ROWS = (
     # Between a device and its wire
@@ -107,6 +108,12 @@ _ROWS = (
               {"current": Parameter("A", 1.0, "that flows")}, _PSB, lasting=False),
     FaultKind("scale_changes", ("F30",), "device", "device", "The data format of the inputs changes by itself.",
               "输入的数据格式自行改变。", models=_ANALOG, lies=True),
+    FaultKind("tool_jams", ("F48", "H11"), "device", "device", "The rig's tool does not get any further.",
+              "刀具卡住。", models=_RIG),
+    FaultKind("overtravel", ("F48", "H11"), "device", "device", "The rig's far limit switch opens where the tool is.",
+              "行程极限开关动作。", models=_RIG, lasting=False),
+    FaultKind("power_lost", ("F38",), "device", "device", "The rig loses power and comes back not homed.",
+              "设备断电，恢复后未回零。", models=_RIG),
     # Sensors
     FaultKind("sensor_open", ("F26", "F31"), "device", "point", "The sensor breaks.", "传感器断线。", models=_ANALOG),
     FaultKind("sensor_wild", ("F27",), "device", "point", "An impossible value shows.", "输入显示不可能的值。",
@@ -131,6 +138,9 @@ _ROWS = (
               "试验箱加热器无法关断。"),
     FaultKind("chamber_stalls", ("F47",), "plant", "place", "The chamber's air goes nowhere.", "试验箱温度不变。"),
     FaultKind("door_opens", ("F54", "H10"), "plant", "place", "Somebody opens the door.", "有人开门。"),
+    FaultKind("lock_opens", ("F54", "H10"), "plant", "place", "The door's lock opens.", "门锁打开。"),
+    FaultKind("short_welded", ("F24",), "plant", "channel", "The contactor that shorts the sample does not open.",
+              "短路接触器熔焊。"),
     FaultKind("estop", ("F55",), "plant", "place", "Somebody presses the emergency stop.", "有人按下急停。"),
     FaultKind("smoke", ("F44", "F66", "H7"), "plant", "place", "The smoke detector speaks.", "烟雾探测器报警。"),
     FaultKind("flame", ("F45", "H8"), "plant", "place", "The flame detector speaks.", "火焰探测器报警。"),

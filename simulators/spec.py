@@ -104,7 +104,8 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True)
 class PlaceSpec:
-    """Where a sample can be. ``chamber`` is the device that conditions its air, ``rig`` the one that presses there."""
+    """Where a sample can be. ``chamber`` is the device that conditions its air, ``rig`` the one that presses there.
+    Places with one chamber are shelves in it: one air, the same detectors, each with its own cells."""
 
     name: str
     chamber: str | None = None

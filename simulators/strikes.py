@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from simulators.aims import slips
 from simulators.fault_table import TABLE, FaultKind
 from simulators.faults import Fault
 from simulators.personalities.icpdas import ENGINEERING, HEX
 from simulators.plant.chamber import HEATING_K_S
 from simulators.scene import Scene
-from simulators.spec import DeviceSpec, SignalKind
+from simulators.spec import DeviceSpec
+from simulators.strikes_on_devices import CONTACTS, RIGS, WELL, WRONG, Heal, nothing_more
 from simulators.strikes_on_wires import REPLIES
 from simulators.turns import BENCH
-
-Heal = Callable[[], Awaitable[None] | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Strikes:
     """One script on one scene. ``arm`` before the first byte; tell it each ``step`` that begins; ``heal`` ends all.
 
     ``struck`` lists what was done. A strike that names a step or exchange that never comes is never done. Raises
-    ValueError from ``arm`` for a strike that this scene cannot have (see :func:`slips`).
+    ValueError from ``arm`` for a strike that this scene cannot have (see :func:`simulators.aims.slips`).
     """
 
     def __init__(self, scene: Scene, strikes: Iterable[Strike], host: Host | None = None, *, seed: int = 1) -> None:
@@ -286,10 +286,10 @@ class Strikes:
     def _on_device(self, strike: Strike) -> Heal:
         name, scene = strike.fault, self._scene
         device = scene.personality(strike.where)
-        if name in _WRONG:
-            how = _WRONG[name](strike)
+        if name in WRONG:
+            how = WRONG[name](strike)
             device.go_wrong(**how)
-            return lambda: _done(device.go_wrong(**{key: _WELL[key] for key in how}))
+            return lambda: nothing_more(device.go_wrong(**{key: WELL[key] for key in how}))
         if name == "stuck_meter":
             device.stuck = True
             return lambda: setattr(device, "stuck", False)
@@ -303,7 +303,7 @@ class Strikes:
             return lambda: setattr(device, "local", False)
         if name == "other_device":
             device.rename("9999999999")
-            return lambda: _done(device.rename(self._spec(strike.where).serial or "0000000000"))
+            return lambda: nothing_more(device.rename(self._spec(strike.where).serial or "0000000000"))
         if name == "found_on":
             device.leave_on(strike.number("current"))
             return None
@@ -312,11 +312,13 @@ class Strikes:
             before_format = held.value
             held.value = HEX if before_format == ENGINEERING else ENGINEERING
             return lambda: setattr(held, "value", before_format)
+        if name in RIGS:
+            return RIGS[name](device)
         if hasattr(device, "trip"):
             device.trip()
             return None
         device.raise_alarm(1)
-        return lambda: _done(device.clear_alarms())
+        return lambda: nothing_more(device.clear_alarms())
 
     def _on_point(self, strike: Strike) -> Heal:
         device_name, _, point = strike.where.partition(".")
@@ -341,7 +343,7 @@ class Strikes:
             device.distort(point, lambda value: gauss(value, sigma))
         else:
             device.force(point, on=name == "input_lies_on")
-        return lambda: _done(device.mend(point))
+        return lambda: nothing_more(device.mend(point))
 
     # The plant
 
@@ -351,6 +353,10 @@ class Strikes:
             channel, _, place = where.partition(".")
             plant.stick_contactor(channel, closed=name == "contactor_welded", at=place)
             return lambda: plant.stick_contactor(channel, closed=None, at=place)
+        if name == "short_welded":
+            channel, _, place = where.partition(".")
+            plant.stick_short(channel, closed=True, at=place)
+            return lambda: plant.stick_short(channel, closed=None, at=place)
         if name == "cell_heats":
             plant.heater(where, on=True)
             return lambda: plant.heater(where, on=False)
@@ -358,7 +364,7 @@ class Strikes:
             chamber = plant.chamber(where)
             chamber.forced_k_s = HEATING_K_S if name == "chamber_welded" else 0.0
             return lambda: setattr(chamber, "forced_k_s", None)
-        contact = _CONTACTS[name]
+        contact = CONTACTS[name]
         plant.set_input(where, contact, 0.0)
         return lambda: plant.set_input(where, contact, 1.0)
 
@@ -381,83 +387,13 @@ class Strikes:
             host.break_sync()
         else:
             host.freeze()
-            return lambda: _done(host.thaw())
+            return lambda: nothing_more(host.thaw())
         return None
 
     def _spec(self, device: str) -> DeviceSpec:
         return next(spec for spec in self._scene.spec.devices if spec.name == device)
 
 
-#: Faults of a cycler that are attributes of its simulation.
-_WRONG: Mapping[str, Callable[[Strike], dict[str, object]]] = {
-    "setpoint_drifts": lambda strike: {"extra_v": strike.number("by"), "protected": False},
-    "current_drifts": lambda strike: {"extra_gain": strike.number("factor"), "protected": False},
-    "deaf_to_settings": lambda _: {"deaf": True},
-    "output_stays_on": lambda _: {"deaf": True, "welded": True},
-    "gain_error": lambda strike: {"sense_gain": strike.number("factor")},
-}
-
-#: The same attributes of a device that is well.
-_WELL: Mapping[str, object] = {
-    "extra_v": 0.0,
-    "extra_gain": 1.0,
-    "sense_gain": 1.0,
-    "deaf": False,
-    "welded": False,
-    "protected": True,
-}
-
-_CONTACTS: Mapping[str, SignalKind] = {
-    "door_opens": "door_closed",
-    "estop": "estop_released",
-    "smoke": "smoke",
-    "flame": "flame",
-    "gas": "gas",
-    "exhaust_fails": "exhaust_flow",
-}
-
-
-def _done(_: object) -> None:
-    return None
-
-
 def _take(layers: list[Fault], fault: Fault) -> None:
     if fault in layers:
         layers.remove(fault)
-
-
-def slips(strike: Strike, devices: Iterable[DeviceSpec]) -> str | None:
-    """What is wrong with where a strike is aimed, on a bench of these devices; None if nothing is."""
-    kind = TABLE.get(strike.fault)
-    if kind is None:
-        return f"no fault {strike.fault!r}; there are: {', '.join(TABLE)}"
-    if kind.target not in ("device", "point"):
-        return None
-    known = {spec.name: spec for spec in devices}
-    name, dot, _ = strike.where.partition(".")
-    spec = known.get(name)
-    if spec is None:
-        return f"{strike.fault}: no device {name!r}; there are: {', '.join(known)}"
-    if (kind.target == "point") != bool(dot):
-        return f"{strike.fault}: {strike.where!r} is no {kind.target}; write for example {_example(kind, known)}"
-    fitting = [each for each in known.values() if fits(kind, each)]
-    if not fits(kind, spec):
-        names = ", ".join(each.name for each in fitting) or "none here"
-        return f"{strike.fault}: {name} cannot have it; these can: {names}"
-    return None
-
-
-def fits(kind: FaultKind, spec: DeviceSpec) -> bool:
-    """Whether a device can have a fault."""
-    if kind.models and spec.model not in kind.models:
-        return False
-    if kind.name in ("wrong_unit", "wrong_function", "busy"):
-        return spec.scheme.startswith("modbus")
-    return kind.name != "foreign_reply" or spec.scheme == "modbus-tcp"
-
-
-def _example(kind: FaultKind, known: Mapping[str, DeviceSpec]) -> str:
-    for name, spec in known.items():
-        if fits(kind, spec):
-            return name if kind.target == "device" else f"{name}.{next(iter(spec.points), 'ai0')}"
-    return "a device that can have it"

@@ -6,9 +6,13 @@ import asyncio
 import gc
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from bench.whereabouts import VARIABLE
 
 settings.register_profile(
     "project", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -46,6 +50,27 @@ def _no_tasks_left_to_a_runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", watched)
     yield
     assert not leaked, f"the test left tasks running: {leaked}"
+
+
+#: Each test's register of benches has a number, and is made when a live run comes by.
+_REGISTERS = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What a live run notes of its bench never lands in the home of whoever tests."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder / "all"))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _state(_state_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own: the port of a bench that stood in another test is given out again."""
+    folder = _state_of_all / str(next(_REGISTERS))
+    monkeypatch.setenv(VARIABLE, str(folder))
+    return folder
 
 
 def pytest_collection_finish() -> None:

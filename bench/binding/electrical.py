@@ -19,7 +19,7 @@ from bench.binding.limits import (
     window,
 )
 from bench.binding.points import Equipment
-from bench.binding.polling import check_hard_polls, heater_without_host, polls, watchdogs
+from bench.binding.polling import check_hard_polls, check_tools, heater_without_host, polls, watchdogs
 from bench.binding.reaction import check_reaction
 from bench.binding.route import Route
 from bench.binding.shapes import BoundChannel, GuardLimit, Poll, Window
@@ -74,6 +74,7 @@ def electrical(
     steps = dict(numbered(sequence.steps))
     periods = polls(equipment, used, findings, energised=energised_beside(steps, route, places))
     armed = watchdogs(equipment, channels, used, periods, findings)
+    check_tools(sequence, equipment, route, places, findings)
     windows = {
         phase: window(cell, sequence.class_, phase, abuse_channel=start.abuse and cell.abuse is not None)
         for phase in Phase

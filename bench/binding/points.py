@@ -184,7 +184,11 @@ def _place(roles: _Roles, name: str, place: Place) -> None:
     where = roles.equipment.bench.where
     if place.chamber is not None:
         at = where("places", name, "chamber")
-        roles.bind(place.chamber, PointKind.AIR, f"chamber of {name}", at, alone=True)
+        # The shelves of one chamber share its air: one setpoint, many samples.
+        roles.bind(place.chamber, PointKind.AIR, "chamber of a place", at, alone=True)
+        first = next(its for its in roles.equipment.bench.places.values() if its.chamber == place.chamber)
+        error = f"{name} is a shelf of {place.chamber} in another zone than the first one there"
+        roles.findings.need(first.zone == place.zone, error, at, "the places in one chamber are one zone: write it so")
     if place.kind == "chamber" and place.chamber is None:
         fix = 'add chamber = "ch1.air", or call the place kind = "position"'
         roles.findings.fault(f"place {name} is a chamber without a chamber", where("places", name), fix)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
+from collections.abc import Sequence as Several
 from typing import Literal
 
 from bench.binding.faults import Findings
 from bench.binding.points import Equipment
+from bench.binding.route import Route
 from bench.binding.shapes import BoundChannel, GuardLimit, Poll
+from bench.binding.steps import where_is
 from bench.config import BenchFile
 from bench.config.bench_file import LONGEST_WATCHDOG_S
 from drivers.capabilities import DeviceKind, OnCommLoss, PointKind
+from sequences.language import ChamberSet, Crush, Heat, Penetrate, Sequence
+from sequences.tree import numbered
 
 #: Slowest poll of a channel that feeds a hard limit or an interlock, while something is energised.
 HARD_POLL_S = 1.0
@@ -49,7 +54,9 @@ def _poll(equipment: Equipment, name: str, findings: Findings, *, beside_energy:
         rest_s >= energised_s,
         f"{name}: read more often at rest ({rest_s:g} s) than energised ({energised_s:g} s)",
         bench.where("devices", name, "poll"),
-        "the period at rest is the longer one",
+        "the period at rest is the longer one"
+        if own.energised_s is not None
+        else f"the period at rest is the longer one; {energised_s:g} s come from {bench.where('polling', 'energised')}",
     )
     stimulus_s = own.stimulus_s if own.stimulus_s is not None else max(min(common.energised_s, energised_s), floor_s)
     return Poll(energised_s, rest_s, stimulus_s)
@@ -107,7 +114,7 @@ def check_hard_polls(
 
 def watchdogs(
     equipment: Equipment,
-    channels: Sequence[BoundChannel],
+    channels: Several[BoundChannel],
     used: Mapping[str, tuple[str, ...]],
     periods: Mapping[str, Poll],
     findings: Findings,
@@ -165,15 +172,22 @@ def _often_enough(
         poll = periods[name]
         stimulus_s = poll.energised_s if poll.stimulus_s is None else poll.stimulus_s
         for key, period_s in (("energised", poll.energised_s), ("rest", poll.rest_s), ("stimulus", stimulus_s)):
+            where = _written(bench, name, key, poll)
             findings.need(
-                period_s <= shortest_s / 2,
+                period_s <= shortest_s / 2 or where is None,
                 f"{name} is read every {period_s:g} s ({key}), slower than half of the shortest watchdog "
                 f"({shortest_s:g} s): it would trip on a healthy host",
-                bench.where("devices", name, "poll", key)
-                if getattr(bench.devices[name].poll, f"{key}_s") is not None
-                else bench.where("polling", key),
+                where or "",
                 f"poll it every {shortest_s / 2:g} s or faster, or lengthen the watchdog",
             )
+
+
+def _written(bench: BenchFile, name: str, key: str, poll: Poll) -> str | None:
+    """Where a period of a device was written; None for one that only follows its energised period, told by that."""
+    if getattr(bench.devices[name].poll, f"{key}_s") is not None:
+        return bench.where("devices", name, "poll", key)
+    follows = key == "stimulus" or (key == "rest" and bench.polling.rest_s < poll.energised_s)
+    return None if follows else bench.where("polling", key)
 
 
 def _comm_loss(equipment: Equipment, channel: BoundChannel, found: Mapping[str, float], findings: Findings) -> None:
@@ -206,6 +220,39 @@ def _comm_loss(equipment: Equipment, channel: BoundChannel, found: Mapping[str, 
             "itself",
             bench.where("channels", channel.name, "cycler"),
             "drive the contactor from a module with a watchdog, or use a cycler that has one",
+        )
+
+
+def check_tools(
+    sequence: Sequence,
+    equipment: Equipment,
+    route: Route,
+    places: Mapping[str, BoundChannel],
+    findings: Findings,
+) -> None:
+    """A chamber that a step sets, and a rig that a step drives, end by themselves when the host falls silent: by a
+    watchdog, or by limits of their own. The sample's contactor stops neither."""
+    told: set[str] = set()
+    for number, step in numbered(sequence.steps):
+        channel = places[route.at[number]]
+        match step:
+            case ChamberSet() | Heat(by="chamber"):
+                point, key, does = channel.chamber, "chamber", "goes on heating"
+            case Penetrate() | Crush():
+                point, key, does = channel.rig, "rig", "goes on driving its tool"
+            case _:
+                continue
+        model = None if point is None else equipment.models.get(point.device)
+        if point is None or model is None or point.device in told:
+            continue
+        told.add(point.device)
+        findings.need(
+            model.on_comm_loss in (OnCommLoss.DEVICE_WATCHDOG, OnCommLoss.DEVICE_LIMITS),
+            f"{where_is(sequence, number, step)}: {point.device} ({model.name}) {does} when the host falls silent: its "
+            f"driver says on_comm_loss {model.on_comm_loss.value}",
+            equipment.bench.where("places", channel.place, key),
+            f"use a {key} with a watchdog or limits of its own; a driver whose device has them says device_watchdog or "
+            "device_limits",
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.results import AckResult
+    from bench.whereabouts import Used
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,16 +58,22 @@ def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) ->
     from bench.latch import Acknowledged, Latches, acknowledgeable, still_there
     from bench.look import look
     from bench.results import AckResult
+    from bench.whereabouts import Whereabouts, latched_elsewhere, used_by
 
     bench = load_bench(bench_path)
     data = DataFolder.choose(data_path, os.environ)
     latches = Latches(data.path)
     clock = system_clock(real_elapsed_s)
-    latch = acknowledgeable(latches.of(bench.name), bench.name, by)
+    found = latches.of(bench.name)
+    if found is None:
+        elsewhere = latched_elsewhere(Whereabouts.of(os.environ), used_by(bench, bench_path, data.path))
+        if elsewhere:
+            raise ConfigError([_in_other_folder(it, data.path) for it in elsewhere])
+    latch = acknowledgeable(found, bench.name, by)
     unknown = [name for name in latch.devices if name not in bench.devices]
     if unknown:
         raise ConfigError([_other_bench(name, bench_path) for name in unknown])
-    with data.lock(wire_keys(bench, latch.devices), run="ack", start_utc_s=clock.utc_s()):
+    with data.lock(wire_keys(bench), bench=bench_path, run="ack", start_utc_s=clock.utc_s()):
         seen, faults = asyncio.run(look(bench, latch.devices, latch.points, clock))
         faults += still_there(latch, seen)
         if faults:
@@ -76,6 +83,14 @@ def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) ->
         latches.release(Acknowledged(latch=latch, by=by.strip(), note=note, utc_s=clock.utc_s(), seen=seen))
     return AckResult(
         exit_code=0, bench=bench.name, by=by.strip(), note=note, run_id=latch.run_id, cause=latch.text(), seen=seen
+    )
+
+
+def _in_other_folder(used: Used, here: Path) -> Fault:
+    from bench.whereabouts import acknowledged_by
+
+    return Fault(
+        f"bench {used.bench} is latched in another data folder, not in {here}", used.data, acknowledged_by(used)
     )
 
 

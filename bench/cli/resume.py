@@ -58,7 +58,9 @@ def resume(
         from bench.cli.run import perform
         from bench.run import prepare
 
-        prepared = prepare(order_of_run(run, by=by, scan=scan, auto=auto, answers=answers, data=data), os.environ)
+        order = order_of_run(run, by=by, scan=scan, auto=auto, answers=answers, data=data)
+        latch_what_is_owed(run, data)
+        prepared = prepare(order, os.environ)
         person = Terminal(prepared.order.operator or "operator", progress, confirms_harmless=False)
         said = person if prepared.answers is None else AnswersInTurn(prepared.answers, person)
         result = perform(prepared, said, person)
@@ -91,6 +93,25 @@ def close(
         if as_json:
             print_json(result)
         raise typer.Exit(result.exit_code)
+
+
+def latch_what_is_owed(run: Path, data: Path | None) -> None:
+    """A run that tripped and died before that was latched is not resumed; its bench is latched now, if nobody writes
+    the run. Raises RecordError."""
+    from bench.claim import note_use
+    from bench.data_folder import DataFolder
+    from bench.latch import Latches
+    from bench.latch_owed import put_owed, told
+    from bench.open_runs import is_owned
+
+    if (run / "manifest.json").exists() or is_owned(run):
+        return
+    where = DataFolder.choose(data, os.environ)
+    note_use(run, where, os.environ)
+    latch = put_owed(run, Latches(where.path))
+    if latch is not None:
+        fault = told(latch)
+        progress.print(f"{fault.error}; {fault.fix}", markup=False, soft_wrap=True)
 
 
 def order_of_run(

@@ -141,6 +141,9 @@ class Guardian:
             self._why.set_result(why)
 
     def _heard(self, message: Mapping[str, Any]) -> None:
+        """Once the trust in the child has ended, it can neither be released nor arm another plan."""
+        if self._why.done() and ("arm" in message or "release" in message):
+            return
         if "arm" in message:
             self._answer({"armed": self._armed(message)})
             self._channel.heard_s = asyncio.get_running_loop().time()  # it waited while this process did

@@ -34,7 +34,7 @@ def render(folder: Path) -> str:
 
     Raises RecordError if the folder's record cannot be read.
     """
-    kept = record.load(folder)
+    kept = record.load(folder, most_rows=record.SHOWN_ROWS)
     try:
         files = gather.read_files(kept)
         return _template().render(_context(kept, files))
@@ -93,7 +93,7 @@ def _context(kept: Record, files: gather.Files) -> dict[str, Any]:
         "begun": gather.utc(kept.start_utc_s),
         "ended_at": gather.utc(kept.events[-1].utc_s),
         "test_time": duration(result.get("test_s")),
-        "rows": len(kept.rows),
+        "rows": kept.row_count,
         "css": _package_text("report.css"),
         "number": number,
         "words": words,

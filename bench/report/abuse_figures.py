@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench import record
 from bench.record import Event, Record
 from bench.report.abuse import contact_s
 from bench.report.marked_events import MARKED, said
@@ -76,7 +77,7 @@ def aftermath_figures(kept: Record, marked: Sequence[Event]) -> list[Figure]:
     end = next(reversed(list(kept.of("observation_ended"))), None) or kept.events[-1]
     if zero_s is None:
         return []
-    rows = kept.rows
+    rows = record.between(kept, zero_s - BEFORE_S, end.mono_s)
     inside = [at for at, t in enumerate(rows.mono_s) if zero_s - BEFORE_S <= t <= end.mono_s]
     if not inside:
         return []

@@ -33,11 +33,11 @@ def _series(kept: Record) -> tuple[float, dict[str, list[tuple[float, float | No
     parts = [event.data for event in kept.of("first_out")]
     if not parts:
         return None
-    names: list[str] = parts[0]["channels"]
-    series: dict[str, list[tuple[float, float | None]]] = {name: [] for name in names}
+    series: dict[str, list[tuple[float, float | None]]] = {}
     for part in parts:
+        names: list[str] = part["channels"]
         for at, mono_s, value, quality in part["rows"]:
-            series[names[at]].append((mono_s, value if quality == "good" else None))
+            series.setdefault(names[at], []).append((mono_s, value if quality == "good" else None))
     return float(parts[0]["tripped_mono_s"]), series
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,38 +59,44 @@ def steps_of(kept: Record) -> list[Step]:
     return found
 
 
-def _owners(kept: Record) -> list[int]:
-    """The step that each span between two rows belongs to, by the span's later row: the one whose current flows."""
-    current_a = [abs(value or 0.0) for value in kept.rows.role("current")]
-    found = kept.rows.steps
-    return [found[at - 1] if at and current_a[at - 1] > current_a[at] else found[at] for at in range(len(found))]
+def _spans(kept: Record) -> Iterator[tuple[float, int, float, float]]:
+    """For every stored row: its test time, the step that the span up to it belongs to (that of its later row, or of the
+    one whose current flows), and the net charge and energy so far."""
+    before: tuple[float, int] | None = None
+    for table in bdf.tables(kept):
+        named = (table[name] for name in ("Test Time / s", "Step Count / 1", "Current / A", bdf.NET_AH, bdf.NET_WH))
+        for at_s, step, amps, ah, wh in zip(*named, strict=True):
+            now = (abs(amps or 0.0), int(step or 0))
+            owner = before[1] if before is not None and before[0] > now[0] else now[1]
+            before = now
+            yield float(at_s or 0.0), owner, float(ah or 0.0), float(wh or 0.0)
 
 
 def _moved_by_step(kept: Record) -> dict[int, tuple[float, float]]:
     """Net charge and energy of each step, from the stored rows."""
-    table = bdf.columns(kept)
     moved: dict[int, tuple[float, float]] = {}
     before = (0.0, 0.0)
-    for step, ah, wh in zip(_owners(kept), table["Net Capacity / Ah"], table["Net Energy / Wh"], strict=True):
-        now = (float(ah or 0.0), float(wh or 0.0))
+    for _, step, ah, wh in _spans(kept):
         so_far = moved.get(step, (0.0, 0.0))
-        moved[step] = (so_far[0] + now[0] - before[0], so_far[1] + now[1] - before[1])
-        before = now
+        moved[step] = (so_far[0] + ah - before[0], so_far[1] + wh - before[1])
+        before = (ah, wh)
     return moved
 
 
 def step_capacity(kept: Record, found: Sequence[Step]) -> tuple[list[float | None], list[float | None]]:
-    """Charge moved so far within each charge (first) and each discharge (second), >= 0; None elsewhere."""
+    """Charge moved so far within each charge (first) and each discharge (second), >= 0; None elsewhere. One value for
+    each row that ``kept`` shows, counted over all that were stored."""
     kinds = {step.index: step.kind for step in found}
     charging: list[float | None] = []
     discharging: list[float | None] = []
+    shown_s = [round(t - kept.start_s, 6) for t in kept.rows.mono_s]
     gone, before, last = 0.0, 0.0, None
-    for step, net in zip(_owners(kept), bdf.columns(kept)["Net Capacity / Ah"], strict=True):
-        now = float(net or 0.0)
+    for at_s, step, now, _ in _spans(kept):
         gone = (gone if step == last else 0.0) + now - before
         before, last = now, step
-        charging.append(max(gone, 0.0) if kinds.get(step) == "charge" else None)
-        discharging.append(max(-gone, 0.0) if kinds.get(step) == "discharge" else None)
+        if len(charging) < len(shown_s) and at_s == shown_s[len(charging)]:
+            charging.append(max(gone, 0.0) if kinds.get(step) == "charge" else None)
+            discharging.append(max(-gone, 0.0) if kinds.get(step) == "discharge" else None)
     return charging, discharging
 
 

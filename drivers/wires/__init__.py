@@ -160,3 +160,12 @@ class ModbusWire(Wire, Protocol):
     ) -> None:
         """Function 16, all in one request, never repeated by the wire. The reply does not tell the values."""
         ...
+
+    def recognise(self, table: str, address: int, words: tuple[int, ...], *, unit: int) -> None:
+        """After the port was opened anew, nothing but a stop's command goes to ``unit`` before these registers read
+        like this again; until then its exchanges fail with FrameError. ``table`` as for ``read_registers``."""
+        ...
+
+    def forget(self, *, unit: int) -> None:
+        """Ask ``unit`` without such proof: it is about to be asked who it is."""
+        ...

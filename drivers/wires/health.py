@@ -2,7 +2,7 @@
 
 Events, told once when they begin and once when they end where they can: ``line_degraded``, ``line_recovered``,
 ``wrong_unit`` (an address or the wiring is wrong), ``local_echo`` (the adapter repeats what it sends), ``port_shared``
-(another program has the port open and may steal replies).
+(another program has the port open and may steal replies). Who listens late is told at once what still holds.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ class LineHealth:
     """Counts for one wire; ``path`` is that of a serial port, else empty. Numbers only grow, without end.
 
     ``failures`` is by kind ("no reply", "bad reply", "closed"), ``stray_bytes`` those that nobody had asked for (a
-    duplicate reply is some), ``busy`` the answers "ask again later". ``tell`` is called with each event.
+    duplicate reply is some), ``busy`` the answers "ask again later". ``tell`` is called with each event. ``owners`` are
+    processes that may have the port open.
     """
 
-    def __init__(self, url: str, path: str = "") -> None:
-        self.tell: LineEvent = _nothing
+    def __init__(self, url: str, path: str = "", *, owners: frozenset[int] = frozenset()) -> None:
+        self._tell: LineEvent = _nothing
         self.exchanges = 0
         self.failures: Counter[str] = Counter()
         self.stray_bytes = 0
@@ -58,13 +59,27 @@ class LineHealth:
         self.degraded = False
         self._url = url
         self._path = path
+        self._owners = owners
         self._latest: deque[bool] = deque(maxlen=OVER)
         self._bad = 0
         self._row = 0
         self._foreign_s: deque[float] = deque(maxlen=WRONG_UNITS)
         self._looked_s = float("-inf")
+        self._opened = False
         self._echo = False
         self._shared_with: tuple[str, ...] = ()
+
+    @property
+    def tell(self) -> LineEvent:
+        return self._tell
+
+    @tell.setter
+    def tell(self, event: LineEvent) -> None:
+        self._tell = event
+        if self._echo:
+            event("local_echo", wire=self._url)
+        if self._shared_with:
+            event("port_shared", wire=self._url, programs=list(self._shared_with))
 
     @property
     def error_rate(self) -> float:
@@ -81,7 +96,7 @@ class LineHealth:
         self.failures[next((name for kind, name in _KINDS if isinstance(error, kind)), "other")] += 1
         self._row += 1
         self._count(bad=True)
-        if self._path and self._row >= SUSPICIOUS and now_s - self._looked_s >= LOOK_AGAIN_S:
+        if (self._row >= SUSPICIOUS or self.degraded) and now_s - self._looked_s >= LOOK_AGAIN_S:
             self.look_for_sharers(now_s)
 
     def _count(self, *, bad: bool) -> None:
@@ -116,10 +131,19 @@ class LineHealth:
             self._echo = True
             self.tell("local_echo", wire=self._url)
 
+    def opened(self, now_s: float) -> None:
+        """The port was opened by its owner: who else has it open is told before anything hangs on it."""
+        if not self._opened:
+            self._opened = True
+            self.look_for_sharers(now_s)
+            self._looked_s = float("-inf")
+
     def look_for_sharers(self, now_s: float) -> None:
         """Tell of other programs that have the serial port open."""
+        if not self._path:
+            return
         self._looked_s = now_s
-        found = sharers(self._path)
+        found = sharers(self._path, self._owners)
         if found and found != self._shared_with:
             self.tell("port_shared", wire=self._url, programs=list(found))
         self._shared_with = found

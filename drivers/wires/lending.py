@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.errors import DeviceError, WireClosed
-from drivers.wires import LineWire, Wire
+from drivers.wires import LineWire, ModbusWire, Wire
 from drivers.wires.opening import make_wire, prepared
 from drivers.wires.relayed import LONGEST, WITHDRAW
 from drivers.wires.url import wire_key
@@ -106,6 +106,8 @@ class Lending:
         arguments = {key: value for key, value in asked.items() if key not in ("id", "url", "act")}
         if act in ("query", "send"):
             _prepare(wire, arguments)  # type: ignore[arg-type]  # a borrower asks a line wire for lines
+        elif "known" in arguments:
+            _introduce(wire, arguments)  # type: ignore[arg-type]  # and a Modbus wire for registers
         return await getattr(wire, act)(device="", doing="", **arguments)
 
 
@@ -117,6 +119,16 @@ def _prepare(wire: LineWire, arguments: dict[str, Any]) -> None:
     if known is not None:
         question, answer, pause_s = known
         wire.recognise(question, answer, pause_s=pause_s)
+
+
+def _introduce(wire: ModbusWire, arguments: dict[str, Any]) -> None:
+    """What the borrower's driver said of the unit that it is about to ask."""
+    known, unit = arguments.pop("known"), arguments["unit"]
+    if known is None:
+        wire.forget(unit=unit)
+        return
+    table, address, words = known
+    wire.recognise(table, address, tuple(words), unit=unit)
 
 
 def _told(error: DeviceError) -> dict[str, Any]:

@@ -198,6 +198,11 @@ class Lines(PortWire):
             raise ExchangeError(FrameError, f"the reply {raw[:60]!r} is not text") from None
         if not text.isprintable():
             raise ExchangeError(FrameError, f"the reply {raw[:60]!r} is not text")
+        if self._settle_s is not None and text == line:
+            self.health.echoed()
+            raise ExchangeError(
+                FrameError, f"{text!r} came back as it was sent: the adapter has local echo, switch it off"
+            )
         if self._known is not None and text == self._known[1] and line != self._known[0]:
             # The known question was asked more than once, and an earlier asking was answered in place of the last.
             raise ExchangeError(FrameError, f"{text!r} came late, it answers {self._known[0]!r}")

@@ -38,6 +38,7 @@ from pymodbus.pdu.register_message import (
 
 from drivers.errors import DeviceRefused, FrameError, WireClosed
 from drivers.wires import Flight, modbus_session
+from drivers.wires.known_units import Known, KnownUnits
 from drivers.wires.modbus_session import TIMEOUT_S, WRITES, Ask, Session
 from drivers.wires.port import ExchangeError, PortWire
 from drivers.wires.url import WireUrl
@@ -91,6 +92,7 @@ class _ModbusClientWire(PortWire):
         self._client: ModbusBaseClient | None = None
         self._session: Session | None = None
         self._suspect = False
+        self._known = KnownUnits()
         self._owed: dict[int, list[int]] = {}  # unit: function codes of the reads it has not answered, oldest first
         self._free_at_s = 0.0
 
@@ -183,12 +185,25 @@ class _ModbusClientWire(PortWire):
         ask = Ask(16, address, len(values), unit, values=tuple(values), deadline_s=deadline_s)
         await self._carried(partial(self._exchange, ask, device, doing, urgent=stop), stop=stop)
 
+    def recognise(self, table: str, address: int, words: tuple[int, ...], *, unit: int) -> None:
+        """After the port was opened anew, ask this unit nothing before these registers read like this again."""
+        self._known.recognise(unit, Known(_REGISTER_FUNCTIONS[table], address, words))
+
+    def forget(self, *, unit: int) -> None:
+        """Ask this unit without such proof, since it is about to be asked who it is."""
+        self._known.forget(unit)
+
     async def _exchange(self, ask: Ask, device: str, doing: str, *, urgent: bool) -> ModbusPDU:
         """One request and its checked reply, after making good what went wrong before. Raises DeviceError."""
         try:
             session = self._session
             if session is None or self._suspect or session.strays or session.lost is not None:
                 session = await self._resynchronised(urgent=urgent)
+                self._give_way(device, doing, urgent=urgent)
+            # A stop's command does not wait for proof; what confirms it does.
+            unproven = self._known.unproven(ask.unit) and not (urgent and ask.function > LAST_READ)
+            if unproven:
+                await self._prove(session, ask)
                 self._give_way(device, doing, urgent=urgent)
             if self._owed and ask.unit in self._owed and ask.function not in WRITES:
                 await self._settle(session, ask)
@@ -212,14 +227,13 @@ class _ModbusClientWire(PortWire):
 
     async def _asked(self, session: Session, ask: Ask) -> ModbusPDU:
         """One request and its reply, data or exception, checked. Raises ExchangeError and leaves the wire suspect."""
-        client = self._client
-        assert client is not None
+        assert self._client is not None
         loop = session.loop
         if loop.time() < self._free_at_s:
             await asyncio.sleep(self._free_at_s - loop.time())
         session.deadline_s = modbus_session.TIMEOUT_S if ask.deadline_s is None else ask.deadline_s
         try:
-            pdu: ModbusPDU = await client.execute(no_response_expected=False, request=ask.pdu())
+            pdu: ModbusPDU = await self._client.execute(no_response_expected=False, request=ask.pdu())
             self._check(session, ask, pdu)
         except ExchangeError:
             self._suspect = True
@@ -278,6 +292,18 @@ class _ModbusClientWire(PortWire):
         await self._asked(session, Ask(function, 0, 1, unit, deadline_s=ask.deadline_s))
         del self._owed[unit]
 
+    async def _prove(self, session: Session, ask: Ask) -> None:
+        """Have a unit tell who it is, after the port was opened anew. Raises ExchangeError if it is another."""
+        question = self._known.question(ask.unit, ask.deadline_s)
+        if question.function in self._owed.get(ask.unit, ()):
+            await self._settle(session, ask)
+        pdu = await self._asked(session, question)
+        self._owed.pop(ask.unit, None)  # it answered another function than it owed, so that came first
+        if (
+            differs := self._known.differs(ask.unit, tuple(pdu.registers) if pdu.function_code < 0x80 else ())
+        ) is not None:
+            raise ExchangeError(FrameError, differs)
+
     async def _resynchronised(self, *, urgent: bool) -> Session:
         """A session on which no byte of the past is on its way. Raises ExchangeError."""
         session = self._session
@@ -310,13 +336,15 @@ class _ModbusClientWire(PortWire):
     async def _open_first(self) -> None:
         if self._session is None or self._session.lost is not None:
             self._drop("the port is opened anew")
-            await self._opened(echo=False, free=True)
+            session = await self._opened(echo=False, free=True, first=True)
+            if self.rtu and await session.find_echo():
+                self.health.echoed()
 
-    async def _opened(self, *, echo: bool, free: bool) -> Session:
+    async def _opened(self, *, echo: bool, free: bool, first: bool = False) -> Session:
         self._turn_to_connect(free=free)
         try:
             client = self._make_client()
-            session = Session(client, self._parts, self._flight, rtu=self.rtu, echo=echo)
+            session = Session(client, self._parts, self._flight, rtu=self.rtu, echo=echo, first=first)
             client.ctx = session
             async with asyncio.timeout(OPEN_S):
                 await session.connect()
@@ -327,6 +355,7 @@ class _ModbusClientWire(PortWire):
             self.pace.failed()
             raise ExchangeError(WireClosed, f"{self.url} cannot be opened ({error})") from None
         self._client, self._session = client, session
+        self._known.opened()
         return session
 
     def _hurry(self) -> None:

@@ -21,13 +21,20 @@ from pymodbus.transaction import TransactionManager
 from drivers.errors import FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight
 from drivers.wires.port import ExchangeError
-from drivers.wires.serial_port import open_serial
+from drivers.wires.serial_port import open_serial, open_serial_patiently
 from drivers.wires.url import WireUrl
 
 #: How long an answer may take, in seconds, where the caller says nothing else.
 TIMEOUT_S = 0.5
+#: How long the far end may take nothing of what is sent, whatever its answer may take, in seconds.
+WRITE_S = 0.5
 #: Writes whose reply repeats the request to the last bit. That to function 16 does not tell the values.
 WRITES = (5, 6)
+
+#: An address that no unit may have [MODBUS over Serial Line V1.02, 2.2: 248 to 255 are reserved], and how much longer
+#: than its bytes take on the line an echo of a question to it may be on its way: an adapter gathers for 16 ms.
+NOBODY = 248
+ECHO_S = 0.04
 
 #: The longest frame on a serial line, in bytes; what comes beyond it is not kept.
 LONGEST_RTU = 256
@@ -87,10 +94,13 @@ class Session(TransactionManager, asyncio.Protocol):
 
     ``strays`` counts bytes that came while nothing was asked, ``reply`` holds what came for the request (without
     local echo and noise before the first byte), ``lost`` says why the port is gone. ``deadline_s`` is how long the next
-    answer may take. ``foreign_unit`` is the unit that answered in place of the one that was asked.
+    answer may take. ``foreign_unit`` is the unit that answered in place of the one that was asked. With ``first`` the
+    port's lock is waited for.
     """
 
-    def __init__(self, client: ModbusBaseClient, parts: WireUrl, flight: Flight, *, rtu: bool, echo: bool) -> None:
+    def __init__(
+        self, client: ModbusBaseClient, parts: WireUrl, flight: Flight, *, rtu: bool, echo: bool, first: bool
+    ) -> None:
         super().__init__(
             client.comm_params,
             client.ctx.framer,
@@ -105,6 +115,7 @@ class Session(TransactionManager, asyncio.Protocol):
         self.strays = 0
         self.noise = 0
         self.echo = echo
+        self.first = first
         self.sent = b""
         self.reply = b""
         self.lost: str | None = None
@@ -116,6 +127,7 @@ class Session(TransactionManager, asyncio.Protocol):
         self._arrived = flight.arrived
         self._held = b""
         self._heard = b""
+        self._unasked = b""
         self._echo_due = b""
         self._unit = 0
         self._undecided = False
@@ -126,7 +138,8 @@ class Session(TransactionManager, asyncio.Protocol):
         """Open the port. Raises OSError with the reason, which pymodbus's own connect only logs."""
         self.is_closing = False
         if self.rtu:
-            self.connection_made(open_serial(self._parts, self))
+            link = await open_serial_patiently(self._parts, self) if self.first else open_serial(self._parts, self)
+            self.connection_made(link)
         else:
             self.transport, _ = await self.call_create()
             await self._connected
@@ -150,6 +163,7 @@ class Session(TransactionManager, asyncio.Protocol):
         self.response_future = waiting = loop.create_future()
         self._asked_s = loop.time()
         self._timer = loop.call_at(self._asked_s + self.deadline_s, self._expire, waiting)
+        write_timer = loop.call_at(self._asked_s + WRITE_S, self._expire_untaken, waiting)
         try:
             self.pdu_send(request)
             self._echo_due = self.sent if self.echo or request.function_code not in WRITES else b""
@@ -157,7 +171,24 @@ class Session(TransactionManager, asyncio.Protocol):
             return pdu
         finally:
             self._timer.cancel()
+            write_timer.cancel()
             waiting.cancel()
+
+    async def find_echo(self) -> bool:
+        """Set ``echo`` and give it: a question to nobody goes out, and what comes back can only be itself."""
+        body = bytes((NOBODY, 3, 0, 0, 0, 1))
+        frame = body + FramerRTU.compute_CRC(body).to_bytes(2, "big")
+        link = self.transport
+        if not isinstance(link, asyncio.Transport):
+            return False
+        self._left(len(frame))
+        link.write(frame)
+        await asyncio.sleep(2 * len(frame) * 11 / self._parts.baud + ECHO_S)
+        if frame in self._unasked:
+            self.echo = True
+            self.strays -= len(frame)
+        self._unasked = b""
+        return self.echo
 
     def hurry(self) -> None:
         """From its beginning on, the answer that is waited for gets no more than ``TIMEOUT_S``."""
@@ -178,6 +209,7 @@ class Session(TransactionManager, asyncio.Protocol):
         waiting = self.response_future
         if waiting.done():
             self.strays += len(data)
+            self._unasked = (self._unasked + data)[-LONGEST_RTU:]
             return
         if len(self._heard) < LONGEST_RTU:
             self._heard += data
@@ -217,6 +249,14 @@ class Session(TransactionManager, asyncio.Protocol):
         self._undecided = False
         return data[first:]
 
+    def _untaken(self) -> bool:
+        link = self.transport
+        return isinstance(link, asyncio.WriteTransport) and link.get_write_buffer_size() > 0
+
+    def _expire_untaken(self, waiting: asyncio.Future[ModbusPDU]) -> None:
+        if not waiting.done() and self._untaken():
+            waiting.set_exception(ExchangeError(WireTimeout, f"the far end took nothing within {WRITE_S:g} s"))
+
     def _expire(self, waiting: asyncio.Future[ModbusPDU]) -> None:
         if waiting.done():
             return
@@ -228,7 +268,8 @@ class Session(TransactionManager, asyncio.Protocol):
         elif came:
             waiting.set_exception(ExchangeError(FrameError, f"{came} bytes came that are no reply to this request"))
         else:
-            waiting.set_exception(ExchangeError(WireTimeout, f"no reply within {self.deadline_s:g} s"))
+            what = "the far end took nothing" if self._untaken() else "no reply"
+            waiting.set_exception(ExchangeError(WireTimeout, f"{what} within {self.deadline_s:g} s"))
 
     def _who_else(self) -> int | None:
         """The unit that answered in another's place; None if what came is no such answer."""

@@ -149,6 +149,7 @@ class PortWire(ABC):
             if isinstance(trouble, ExchangeError):
                 raise trouble.of(self.url, "opening the wire") from None
             raise
+        self.health.opened(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Let the exchange under way end, fail what waits with WireClosed, free the port. Idempotent."""

@@ -12,14 +12,18 @@ from pathlib import Path
 PROCESSES = "/proc"
 
 
-def sharers(path: str) -> tuple[str, ...]:
-    """Other programs that have this device open, as ``name (pid)``, by pid. The far end of a pty is not one of them."""
+def sharers(path: str, owners: frozenset[int] = frozenset()) -> tuple[str, ...]:
+    """Other programs that have this device open, as ``name (pid)``, by pid.
+
+    The far end of a pty is not one of them, nor are ``owners``.
+    """
     try:
         device = os.stat(path).st_rdev  # noqa: PTH116 - a device, not a file
     except OSError:
         return ()
+    ours = owners | {os.getpid()}
     pids = sorted(int(name) for name in _listed(PROCESSES) if name.isdigit())
-    return tuple(f"{_name(pid)} ({pid})" for pid in pids if pid != os.getpid() and _holds(pid, device))
+    return tuple(f"{_name(pid)} ({pid})" for pid in pids if pid not in ours and _holds(pid, device))
 
 
 def _listed(folder: str) -> list[str]:

@@ -19,12 +19,14 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
 from drivers.errors import DeviceError, DeviceRefused, FrameError, WireClosed, WireTimeout
 from drivers.wires import Flight, Wire
+from drivers.wires.health import LineHealth
 from drivers.wires.opening import make_wire
 from drivers.wires.pacing import HeldBackError
 from drivers.wires.port import ExchangeError, PortWire
@@ -45,7 +47,8 @@ _KINDS: dict[str, type[DeviceError]] = {
 
 
 class Lease:
-    """The borrower's end of the pair. ``wire(url)`` is a wire through it, not yet open.
+    """The borrower's end of the pair. ``wire(url)`` is a wire through it, not yet open; ``owner`` is the process that
+    made the pair, which has the ports open.
 
     ``give_up(why)`` fails what is under way and whatever comes later with WireClosed, at once. At the owner's end what
     is under way fails, and the lease is ``orphaned``.
@@ -59,6 +62,7 @@ class Lease:
         self._numbers = count(1)
         self._gone: str | None = None
         self.orphaned = False
+        self.owner = _maker_of(sock)
 
     async def start(self) -> None:
         """Begin to listen, in the running loop."""
@@ -135,6 +139,14 @@ class Lease:
         self.give_up(why)
 
 
+def _maker_of(sock: socket.socket) -> int:
+    """The process that made this pair of sockets [unix(7), SO_PEERCRED]; 0 where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return 0
+    return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, option, 4), sys.byteorder)
+
+
 class _Trouble(ExchangeError):
     """What the owner said went wrong."""
 
@@ -155,6 +167,7 @@ class _Relayed(PortWire):
 
     def __init__(self, parts: WireUrl, lease: Lease) -> None:
         super().__init__(parts, Flight())
+        self.health = LineHealth(parts.url, parts.path, owners=frozenset({lease.owner}))
         self._lease = lease
         self._own: Wire | None = None
 
@@ -221,7 +234,21 @@ class _Relayed(PortWire):
 
 
 class RelayedModbus(_Relayed):
-    """Satisfies :class:`drivers.wires.ModbusWire`."""
+    """Satisfies :class:`drivers.wires.ModbusWire`. What a unit is known by is told with each request."""
+
+    def __init__(self, parts: WireUrl, lease: Lease) -> None:
+        super().__init__(parts, lease)
+        self._known: dict[int, list[Any]] = {}
+
+    def recognise(self, table: str, address: int, words: tuple[int, ...], *, unit: int) -> None:
+        self._known[unit] = [table, address, list(words)]
+
+    def forget(self, *, unit: int) -> None:
+        self._known.pop(unit, None)
+
+    def _of(self, unit: int) -> dict[str, Any]:
+        """The unit of a request, and what it is known by."""
+        return {"unit": unit, "known": self._known.get(unit)}
 
     async def read_bits(
         self,
@@ -236,7 +263,15 @@ class RelayedModbus(_Relayed):
         deadline_s: float | None = None,
     ) -> tuple[bool, ...]:
         found = await self._relay(
-            "read_bits", device, doing, deadline_s, stop=stop, table=table, address=address, count=count, unit=unit
+            "read_bits",
+            device,
+            doing,
+            deadline_s,
+            stop=stop,
+            table=table,
+            address=address,
+            count=count,
+            **self._of(unit),
         )
         return tuple(found)
 
@@ -253,7 +288,15 @@ class RelayedModbus(_Relayed):
         deadline_s: float | None = None,
     ) -> tuple[int, ...]:
         found = await self._relay(
-            "read_registers", device, doing, deadline_s, stop=stop, table=table, address=address, count=count, unit=unit
+            "read_registers",
+            device,
+            doing,
+            deadline_s,
+            stop=stop,
+            table=table,
+            address=address,
+            count=count,
+            **self._of(unit),
         )
         return tuple(found)
 
@@ -268,7 +311,7 @@ class RelayedModbus(_Relayed):
         stop: bool = False,
         deadline_s: float | None = None,
     ) -> None:
-        await self._relay("write_bit", device, doing, deadline_s, stop=stop, address=address, on=on, unit=unit)
+        await self._relay("write_bit", device, doing, deadline_s, stop=stop, address=address, on=on, **self._of(unit))
 
     async def write_register(
         self,
@@ -282,7 +325,7 @@ class RelayedModbus(_Relayed):
         deadline_s: float | None = None,
     ) -> None:
         await self._relay(
-            "write_register", device, doing, deadline_s, stop=stop, address=address, value=value, unit=unit
+            "write_register", device, doing, deadline_s, stop=stop, address=address, value=value, **self._of(unit)
         )
 
     async def write_registers(
@@ -297,7 +340,14 @@ class RelayedModbus(_Relayed):
         deadline_s: float | None = None,
     ) -> None:
         await self._relay(
-            "write_registers", device, doing, deadline_s, stop=stop, address=address, values=list(values), unit=unit
+            "write_registers",
+            device,
+            doing,
+            deadline_s,
+            stop=stop,
+            address=address,
+            values=list(values),
+            **self._of(unit),
         )
 
 

@@ -2,20 +2,33 @@
 
 pyserial's own defaults neither lock the port nor bound a write; the port is opened locked (``flock``, which keeps out
 every program that asks for the lock), and no call here ever blocks.
+
+A lock belongs to the opening and not to the descriptor: a process that is just being started holds a copy of every
+descriptor until it has become another program, and closing ours does not end the lock then. So it is given up by name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import os
 import termios
 
 import serial
 
+from drivers.wires.port_sharers import sharers
 from drivers.wires.url import WireUrl
 
 _CHUNK = 4096
+#: How long the first opening of a port waits for its lock, and how often it tries, in seconds.
+HELD_S = 0.8
+HELD_LOOK_S = 0.05
+
+
+class PortHeldError(OSError):
+    """Another opening holds the port's lock."""
 
 
 class SerialTransport(asyncio.Transport):
@@ -96,20 +109,43 @@ class SerialTransport(asyncio.Transport):
         with contextlib.suppress(OSError, termios.error):
             self._port.reset_output_buffer()
         with contextlib.suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):
             self._port.close()
         self._protocol.connection_lost(error)
 
 
 def open_serial(parts: WireUrl, protocol: asyncio.Protocol) -> SerialTransport:
-    """Open and lock the port. Raises OSError; ValueError for settings that it does not take."""
-    port = serial.Serial(
-        parts.path,
-        baudrate=parts.baud,
-        bytesize=parts.data_bits,
-        parity=parts.parity,
-        stopbits=parts.stop_bits,
-        timeout=0,
-        write_timeout=0,
-        exclusive=True,
-    )
+    """Open and lock the port. Raises OSError, PortHeldError that names who holds it; ValueError for settings that it
+    does not take."""
+    try:
+        port = serial.Serial(
+            parts.path,
+            baudrate=parts.baud,
+            bytesize=parts.data_bits,
+            parity=parts.parity,
+            stopbits=parts.stop_bits,
+            timeout=0,
+            write_timeout=0,
+            exclusive=True,
+        )
+    except serial.SerialException as error:
+        if error.errno != errno.EAGAIN:
+            raise
+        holders = ", ".join(sharers(parts.path)) or "another wire of this program"
+        raise PortHeldError(errno.EBUSY, f"{holders} holds the port") from None
     return SerialTransport(port, protocol)
+
+
+async def open_serial_patiently(parts: WireUrl, protocol: asyncio.Protocol) -> SerialTransport:
+    """As :func:`open_serial`, for ``HELD_S`` again and again while another holds the port: a program that was killed
+    keeps its lock until the system has taken it apart."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + HELD_S
+    while True:
+        try:
+            return open_serial(parts, protocol)
+        except PortHeldError:
+            if loop.time() >= until_s:
+                raise
+        await asyncio.sleep(HELD_LOOK_S)

@@ -38,7 +38,7 @@ class Sensors:
         """Measure. The plant has been advanced."""
         press, shown = self._press, self.shown
         shown.position_mm = press.shown_position_mm
-        shown.force_n = self._force_noise(press.shown_force_n) - self._zero_n
+        shown.force_n = press.clipped_n(self._force_noise(press.force_n + press.drift_n)) - self._zero_n
         shown.voltage_v = self._cell_voltage_v()
 
     def zero_force(self) -> None:

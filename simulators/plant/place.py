@@ -36,7 +36,7 @@ _CONTACTS: tuple[SignalKind, ...] = (
 
 
 class Place:
-    """The air of one place, what conditions it, and the cells in it.
+    """The air of one place, or of all the places in one chamber, what conditions it, and the cells in it.
 
     ``inputs`` are the contacts as a fault would force them: 0 opens a contact that is closed by itself.
     """
@@ -170,10 +170,11 @@ class Place:
             if self.press is not None and terminal.cell is not None:
                 self.press.sample(None)
 
-    def surface_c(self, fraction: float, index: int) -> float:
-        """A thermocouple on the first cell of this place; without a cell it hangs in the air. NaN once it is lost."""
+    def surface_c(self, name: str, fraction: float, index: int) -> float:
+        """A thermocouple on the first cell of this place, or of that one of the places in one chamber which is called
+        ``name``; without a cell it hangs in the air. NaN once it is lost."""
         for terminal in self.terminals:
-            if terminal.cell is not None:
+            if terminal.cell is not None and terminal.place == name:
                 return terminal.surface_c(fraction, index)
         return self.air.at(fraction)
 

@@ -17,7 +17,7 @@ from simulators.plant.place import STEP_S, Place
 from simulators.plant.presets import PRESETS
 from simulators.plant.terminal import Terminal
 from simulators.plant.totals import Totals
-from simulators.spec import ChannelSpec, SceneSpec, Signal, SignalKind
+from simulators.spec import CellSpec, ChannelSpec, SceneSpec, Signal, SignalKind
 
 if TYPE_CHECKING:
     from simulators.plant.press import Press
@@ -36,20 +36,25 @@ class Plant:
         self._start_s = self._end_s = 0.0
         self._begun = False
         wired = {(signal.kind, signal.of) for device in spec.devices for signal in device.points.values()}
-        self._places = {
-            place.name: Place(self, place, exhaust_on=("exhaust", place.name) not in wired, seed=spec.seed)
-            for place in spec.places
-        }
-        self._in_order = tuple(self._places.values())
+        self._places: dict[str, Place] = {}
+        shared: dict[str, Place] = {}
+        for place in spec.places:
+            made = shared.get(place.chamber or "")
+            if made is None:
+                made = Place(self, place, exhaust_on=("exhaust", place.name) not in wired, seed=spec.seed)
+                if place.chamber is not None:
+                    shared[place.chamber] = made
+            self._places[place.name] = made
+        self._in_order = tuple(dict.fromkeys(self._places.values()))
         self._terminals: dict[str, Terminal] = {}
         for channel in spec.channels:
             for name in channel.reaches:
                 _named(self._places, name, "place")
-            place = _named(self._places, channel.place, "place")
-            self._terminals[channel.name] = terminal = _terminal(self, channel, place.air_c, spec.seed)
-            place.enter(terminal)
+            its = _named(self._places, channel.place, "place")
+            self._terminals[channel.name] = terminal = _terminal(self, channel, its.air_c, spec.seed)
+            its.enter(terminal)
         self._readers: Mapping[SignalKind, Callable[[Signal], float]] = {
-            "surface": lambda s: self.place(s.of).surface_c(self.fraction(), s.index),
+            "surface": lambda s: self.place(s.of).surface_c(s.of, self.fraction(), s.index),
             "air": lambda s: self.place(s.of).air.at(self.fraction()),
             "pressure": lambda s: self._now_at(s.of).atmosphere.pressure_kpa,
             "cell_voltage": lambda s: self.terminal(s.of).cell_voltage_at(s.at),
@@ -166,6 +171,25 @@ class Plant:
             found.leave(terminal)
         goal.enter(terminal)
 
+    def insert(self, channel: str, cell: CellSpec | None, *, seed: int) -> None:
+        """Put another cell, as warm as the air there, into a channel's own clamps; None takes the one there out.
+
+        Raises ValueError while a contactor of the channel is closed.
+        """
+        terminal = self.terminal(channel)
+        goal = self.place(terminal.own_place)
+        made, hazard = _cell(cell, goal.air_c, channel, seed)
+        terminal.refuse_while_closed()
+        for found in self._in_order:
+            found.leave(terminal)
+        terminal.insert(
+            made,
+            reversed_=cell is not None and cell.reversed_,
+            hazard=hazard,
+            thickness_mm=0.0 if cell is None else cell.thickness_mm,
+        )
+        goal.enter(terminal)
+
     # Faults
 
     def stick_contactor(self, channel: str, *, closed: bool | None, at: str = "") -> None:
@@ -229,17 +253,7 @@ class Plant:
 
 def _terminal(plant: Plant, channel: ChannelSpec, temperature_c: float, seed: int) -> Terminal:
     spec = channel.cell
-    cell = hazard = None
-    if spec is not None:
-        preset = _named(PRESETS, spec.preset, "preset")
-        cell = Cell(
-            preset,
-            mass_kg=spec.mass_kg,
-            soc=spec.start_soc,
-            temperature_c=temperature_c,
-            capacity_factor=spec.capacity_factor,
-        )
-        hazard = Hazard(cell, spec, channel=channel.name, seed=seed)
+    cell, hazard = _cell(spec, temperature_c, channel.name, seed)
     return Terminal(
         plant,
         cell,
@@ -250,6 +264,21 @@ def _terminal(plant: Plant, channel: ChannelSpec, temperature_c: float, seed: in
         hazard=hazard,
         thickness_mm=0.0 if spec is None else spec.thickness_mm,
     )
+
+
+def _cell(
+    spec: CellSpec | None, temperature_c: float, channel: str, seed: int
+) -> tuple[Cell, Hazard] | tuple[None, None]:
+    if spec is None:
+        return None, None
+    cell = Cell(
+        _named(PRESETS, spec.preset, "preset"),
+        mass_kg=spec.mass_kg,
+        soc=spec.start_soc,
+        temperature_c=temperature_c,
+        capacity_factor=spec.capacity_factor,
+    )
+    return cell, Hazard(cell, spec, channel=channel, seed=seed)
 
 
 def _named(parts: Mapping[str, Part], name: str, kind: str) -> Part:

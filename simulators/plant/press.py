@@ -42,13 +42,14 @@ class Press:
     ``drive`` moves it. Properties tell about now; ``..._at(t_s)`` about any instant since the last command, as long as
     none follows. Depth counts from the sample's surface and is 0 without a sample.
 
-    Faults: ``jam`` holds the tool, ``clip_force_n`` is more than the load cell can show, ``stick_position`` freezes
-    what the encoder shows (None lets it go).
+    Faults: ``jam`` holds the tool, ``clip_force_n`` is more than the load cell can show, ``drift_n`` is what it shows
+    with nothing on it, ``stick_position`` freezes what the encoder shows (None lets it go).
     """
 
     def __init__(self, times: Times, seed: int, *, tool: Tool = "nail") -> None:
         self.tool: Tool = tool
         self.clip_force_n = inf
+        self.drift_n = 0.0
         self.stick_position: float | None = None
         self._times = times
         clamping = Random(f"{seed}/press/clamping")  # noqa: S311 - repeatable chance is wanted, not secrecy
@@ -181,7 +182,11 @@ class Press:
     @property
     def shown_force_n(self) -> float:
         """What the load cell says."""
-        return max(min(self.force_n, self.clip_force_n), -self.clip_force_n)
+        return self.clipped_n(self.force_n + self.drift_n)
+
+    def clipped_n(self, force_n: float) -> float:
+        """What is left of a signal at the rail of the load cell's amplifier, its noise included."""
+        return max(min(force_n, self.clip_force_n), -self.clip_force_n)
 
     def force_at(self, t_s: float) -> float:
         """What pushes the tool back at an instant."""

@@ -56,27 +56,33 @@ class Terminal:
         hazard: Hazard | None = None,
         thickness_mm: float = 0.0,
     ) -> None:
-        self.cell = cell
-        self.hazard = hazard
-        self.thickness_mm = thickness_mm
         self._short_s = 1.0 / short_ohm
-        self._shunted = None if cell is None else Shunted(cell)
-        self.shorted = self.harmed = self._hazarded = False
-        self._siemens = self._was_siemens = 0.0
+        self._lead_ohm = lead_ohm
+        self.shorted = False
         self.place = self._own = places[0]
         self._contacts = {place: Contact() for place in places}
         self._shorts = {place: Contact() for place in places}
         self.setting = Setting(on=False, voltage_v=0.0, source_a=0.0, sink_a=0.0, source_w=inf, sink_w=inf)
         self._times = times
-        self._sign = -1.0 if reversed_ else 1.0
-        self._regulation = None if cell is None else Regulation(cell, self._sign, lead_ohm, cell.voltage_v)
         self._may_flow = self._joined = False
         self._held_v = self._held_s = 0.0
+        self._changed = False
+        self._hold_cell(cell, reversed_=reversed_, hazard=hazard, thickness_mm=thickness_mm)
+
+    def _hold_cell(self, cell: Cell | None, *, reversed_: bool, hazard: Hazard | None, thickness_mm: float) -> None:
+        self.cell = cell
+        self.hazard = hazard
+        self.thickness_mm = thickness_mm
+        self._shunted = None if cell is None else Shunted(cell)
+        self.harmed = self._hazarded = False
+        self._siemens = self._was_siemens = 0.0
+        self._sign = -1.0 if reversed_ else 1.0
+        self._regulation = None if cell is None else Regulation(cell, self._sign, self._lead_ohm, cell.voltage_v)
         self._charged_as = self._discharged_as = self._charged_j = self._discharged_j = 0.0
         self._cell_a = self._last_a = self._length_s = 0.0
         self._last_v = self._start_v = self._end_v = 0.0 if cell is None else cell.voltage_v
         self._start_c = self._peak_c = 0.0 if cell is None else cell.temperature_c
-        self._changed = self._was_changed = False
+        self._was_changed = False
         self._last_mode = Mode.IDLE
         self._saved = None if cell is None else cell.save()
         self.surface = Lagged(self._start_c, THERMOCOUPLE_S)
@@ -125,6 +131,24 @@ class Terminal:
         self._contact(self._contacts, place)
         self._begin_change()
         self.place = place
+        self._join()
+
+    @property
+    def own_place(self) -> str:
+        """Where the channel's own clamps are."""
+        return self._own
+
+    def refuse_while_closed(self) -> None:
+        """Raises ValueError while anything holds the cell: nobody changes it under voltage."""
+        closed = [place for place in self._contacts if self._contacts[place].closed or self._shorts[place].closed]
+        if closed:
+            raise ValueError(f"a contactor is closed at {', '.join(closed)}")
+
+    def insert(self, cell: Cell | None, *, reversed_: bool, hazard: Hazard | None, thickness_mm: float) -> None:
+        """Another cell, or none, is in the channel's own clamps from now on; its totals begin anew."""
+        self._begin_change()
+        self.place = self._own
+        self._hold_cell(cell, reversed_=reversed_, hazard=hazard, thickness_mm=thickness_mm)
         self._join()
 
     def _contact(self, contacts: Mapping[str, Contact], at: str) -> Contact:

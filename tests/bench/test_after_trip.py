@@ -9,9 +9,8 @@ from typing import Any, cast
 import pytest
 
 from bench.after_trip import AfterTrip
-from bench.cause import Cause, EndKind
+from bench.cause import STOPPED, Cause, EndKind
 from bench.energy import Energy
-from bench.guard import STOPPED
 from bench.guardian.link import NoGuardian
 from bench.latch import latch_of
 from bench.safe_state import MadeSafe, SafeResult
@@ -55,5 +54,17 @@ def test_a_limit_that_outlasts_the_run_must_hold_again_whichever_tier_it_passed(
     assert mine
     cause = Cause(EndKind.SAMPLE_EVENT, rule + (STOPPED if tier == "stop" else ""), "th1", 70.0, 61.0)
     result = SafeResult("x", (), isolated=True, took_s=1.0)
-    latch = latch_of(plan, cause, result, run_id="0001-x", bundle="x", utc_s=0.0)
+    latch = latch_of(plan.document(), cause, result, bench="demo", run_id="0001-x", bundle="x", utc_s=0.0)
     assert {it.channel for it in mine} <= {it.channel for it in latch.limits if it.rule == rule}
+
+
+@pytest.mark.fault("F45")
+@pytest.mark.parametrize("rule", ["runaway", "zone.rig1.runaway", "interlock.smoke_clear", "rate.temperature"])
+def test_after_fire_and_runaway_the_sample_must_have_cooled_down(rule: str) -> None:
+    plan = plan_of(ONE_CYCLE)
+    result = SafeResult("x", (), isolated=True, took_s=1.0)
+    cause = Cause(EndKind.SAMPLE_EVENT, rule, "th1", 700.0, None)
+    latch = latch_of(plan.document(), cause, result, bench="demo", run_id="0001-x", bundle="x", utc_s=0.0)
+    surface = plan.channel.surface[0]
+    limits = {it.rule for it in latch.limits if it.channel == surface}
+    assert limits == {"sample.temperature", "bench.surface_temperature"}

@@ -96,7 +96,7 @@ def test_a_step_named_like_a_formula_is_escaped_in_the_file(tmp_path: Path) -> N
 
 
 def test_a_value_that_is_missing_is_an_empty_cell_and_adds_no_charge() -> None:
-    assert bdf.moved([0.0, 3600.0, 7200.0, 10800.0], [2.0, 2.0, None, -1.0]) == ([0.0, 2.0, 2.0, 2.0], [0.0] * 4)
+    assert bdf.Moved().on([0.0, 3600.0, 7200.0, 10800.0], [2.0, 2.0, None, -1.0]) == ([0.0, 2.0, 2.0, 2.0], [0.0] * 4)
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -19,6 +19,13 @@ from drivers import BenchHeld, RecordError
 from tests.bench.stand_ins import DEMO
 from tests.bench.together import together
 
+
+@pytest.fixture(autouse=True)
+def _wires_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wires are held in the whole machine, and others may test on it at the same time."""
+    monkeypatch.setattr("bench.wire_hold.PREFIX", f"cellbench-test-{os.getpid()}-")
+
+
 ROOM = "gbt31486-2024/room-capacity"
 KEYS = ("192.168.10.20:5025", "/dev/ttyUSB0")
 
@@ -176,8 +183,8 @@ def test_a_bench_file_is_held_whichever_data_folder_a_run_has(tmp_path: Path) ->
     bench = tmp_path / "bench.toml"
     bench.write_text("")
     one, two = DataFolder(tmp_path / "one"), DataFolder(tmp_path / "two")
-    with one.lock(KEYS, bench=bench), pytest.raises(BenchHeld, match="held by another run"):
-        two.lock(KEYS, bench=bench)
+    with one.lock(KEYS, bench=bench), pytest.raises(BenchHeld, match="the bench is held by another run"):
+        two.lock(["c:3"], bench=bench)
     with DataFolder(tmp_path / "two").lock(KEYS, bench=bench):
         pass
     assert bench.read_text() == ""

@@ -66,6 +66,8 @@ def test_an_unknown_name_is_refused_with_the_known_ones(scene: SceneSpec) -> Non
         ("{fault: sensor_open, where: psb.out, when: {at: 1 s}}", "cannot have it"),
         ("{fault: foreign_reply, where: psb, when: {at: 1 s}}", "cannot have it"),
         ("{fault: door_opens, where: chamber9, when: {at: 1 s}}", "no place 'chamber9'"),
+        ("{fault: chamber_stalls, where: rig1, when: {at: 1 s}}", "rig1 has no chamber"),
+        ("{fault: tool_jams, where: psb, when: {at: 1 s}}", "cannot have it"),
         ("{fault: contactor_welded, where: '9', when: {at: 1 s}}", "no channel '9'"),
         ("{fault: person_stops, where: psb, when: {at: 1 s}}", "leave `where` out"),
         ("{fault: no_reply, where: psb}", "when"),

@@ -261,6 +261,7 @@ def test_it_trips_on_exactly_the_first_number_outside(values: list[float]) -> No
 
 
 BURNT = GuardLimit("sample.temperature", T, None, 900.0, "sample", hard=True)
+BENCH_HOT = GuardLimit("bench.surface_temperature", T, None, 130.0, "bench", hard=True)
 GAS = GuardLimit("interlock.gas_clear", SMOKE, 0.5, None, "detector", hard=True)
 
 
@@ -302,6 +303,25 @@ def test_a_sample_event_is_noted_once_and_trips_only_what_is_energised() -> None
         watch.say(T, 960.0)
         assert watch.kind is EndKind.SAMPLE_EVENT
         assert watch.guard.later is None
+        assert watch.taken
+
+    in_virtual_time(scene())
+
+
+def test_after_an_observation_a_door_is_noted_and_trips_again_once_a_step_follows() -> None:
+    """What is energised after an observation is watched like anything else (another stimulus, a check-up cycle)."""
+
+    async def scene() -> None:
+        watch = Abuse()
+        watch.guard.observed = True
+        watch.say(DOOR, 0.0)
+        assert watch.guard.observed
+        assert (watch.events.kinds, watch.guard.later, watch.taken) == (["bench_event"], None, [])
+        watch.guard.observed = False
+        watch.guard.hold_to((BURNT, replace(GAS, rule="interlock.flame_clear"), BENCH_HOT))
+        watch.energy.begin("psb.out")
+        watch.say(T, 131.0)
+        assert watch.kind is EndKind.BENCH_LIMIT
         assert watch.taken
 
     in_virtual_time(scene())

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import pytest
 
 from bench.binding.shapes import GuardLimit
-from bench.cause import Cause, EndKind
+from bench.cause import Cause, EndKind, is_fire
 from bench.energy import Energy
-from bench.guard import Guard, is_fire
+from bench.guard import Guard
 from bench.rules.shapes import Ceiling, CrossCheck, Detector, Rate, RuleSpec, Runaway
 from bench.stream import Stream
 from drivers import Quality, Reading, RecordError

@@ -215,7 +215,7 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
     """/dev/full answers every write with ENOSPC."""
     log = begin(tmp_path)
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, log._journals[-1].handle)
+    os.dup2(full, log._events._journals[-1].handle)
     os.close(full)
     with pytest.raises(RecordError, match="No space left on device"):
         log.event("setpoint")

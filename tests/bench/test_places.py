@@ -12,12 +12,12 @@ import pytest
 from bench.config import BenchFile, load_bench, load_cell, read_bench
 from bench.plan import Plan, bind
 from drivers import ConfigError
-from drivers.capabilities import OnCommLoss
+from drivers.capabilities import DriverModel, OnCommLoss
 from drivers.profiles import builtin
 from sequences import Sequence
 from sequences.language import Heat, Phase
 from tests.bench.sequences_of_ours import AFTER, CAPACITY, NAIL, REST, TRANSFER, abuse
-from tests.bench.stand_ins import CELLS, DEMO, POINT_LIST, edited, models
+from tests.bench.stand_ins import CELLS, CHAMBER, DEMO, POINT_LIST, RIG, edited, models
 
 CHARGE = "charge: {mode: cc, voltage: 4.2 V, current: 1 I3, timeout: 6 h}"
 SHORT = "short: {phase: stimulus, duration: 10 min}"
@@ -381,6 +381,34 @@ def test_every_module_that_drives_an_output_is_watched() -> None:
     said = " ".join(refused(NAILED, on, models=models(deaf)))
     assert "the contactor is driven by io2" in said
     assert "the short contactor is driven by io2" in said
+
+
+@pytest.mark.parametrize("loss", [OnCommLoss.NONE, OnCommLoss.EXTERNAL_RELAY])
+@pytest.mark.parametrize(
+    ("model", "sequence", "words"),
+    [
+        (CHAMBER, abuse(CHARGE, HEAT), "ch1 (espec-p300) goes on heating when the host falls silent"),
+        (RIG, NAILED, "rig (penetration-rig) goes on driving its tool when the host falls silent"),
+        (RIG, abuse(CHARGE, TRANSFER, CRUSH), "rig (penetration-rig) goes on driving its tool"),
+    ],
+)
+def test_a_tool_that_nothing_stops_without_the_host_is_refused(
+    loss: OnCommLoss, model: DriverModel, sequence: Sequence, words: str
+) -> None:
+    """Another maker's driver may say so; the sample's contactor takes nothing away from a chamber or a press."""
+    endless = dataclasses.replace(model, on_comm_loss=loss)
+    if model is RIG:
+        endless = dataclasses.replace(
+            endless,
+            with_profile=lambda text, where: dataclasses.replace(
+                (RIG.with_profile or (lambda *_: RIG))(text, where), on_comm_loss=loss
+            ),
+        )
+    fault = only(refused(sequence, models=models(endless)))
+    assert words in fault
+    assert f"on_comm_loss {loss.value}" in fault
+    bound(sequence)  # with a watchdog, or limits of its own
+    bound(abuse(CHARGE, TRANSFER, SHORT), models=models(endless))  # neither is asked to do anything
 
 
 # The rest

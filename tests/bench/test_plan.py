@@ -478,6 +478,33 @@ def test_periods_and_watchdogs_have_their_rules(changes: list[tuple[str, str]], 
     assert all(fault.startswith("bench.toml:") for fault in faults)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('[polling]\nenergised = "1 s"', '[polling]\nenergised = "60 s"'),
+        ('poll = { stimulus = "0.8 s" }   # rows', 'poll = { energised = "60 s" }   # rows'),
+    ],
+)
+def test_a_period_that_only_follows_another_is_not_blamed_on_its_own_line(old: str, new: str) -> None:
+    """60 s energised make 60 s at rest: the line that says `rest = "2 s"` is not the one to change."""
+    text = edited(DEMO, (old, new))
+    slow = [fault for fault in refused(on=read_bench(text, "bench.toml")) if "shortest watchdog" in fault]
+    assert slow
+    lines = text.splitlines()
+    for fault in slow:
+        line = lines[int(fault.split(":")[1]) - 1]
+        assert '"60 s"' in line, f"{fault} points at {line}"
+
+
+def test_a_rest_that_is_too_short_for_the_common_period_says_where_that_stands() -> None:
+    text = edited(DEMO, ('[polling]\nenergised = "1 s"', '[polling]\nenergised = "20 s"'))
+    text = text.replace('poll = { energised = "5 s", rest = "10 s" }', 'poll = { rest = "10 s" }')
+    found = [fault for fault in refused(on=read_bench(text, "bench.toml")) if "more often at rest" in fault]
+    assert len(found) == 1
+    number = text.splitlines().index('energised = "20 s"') + 1
+    assert f"20 s come from bench.toml:{number}" in found[0]
+
+
 def test_the_watchdogs_are_handed_over() -> None:
     assert bound().watchdogs == {"psb": 4.0, "io1": 4.0}
 

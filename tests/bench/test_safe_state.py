@@ -266,3 +266,43 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     bench = Bench()
     bench.events.failed = RecordError("no space left", "events.jsonl", "free some")
     assert bench.make().confirmed
+
+
+def test_what_was_away_is_made_safe_once_it_answers_and_its_result_stands() -> None:
+    """An instrument that answers again after 7 s is off at the try 10 s after the first safe state: one every 5 s."""
+    bench = Bench()
+
+    async def scene() -> tuple[SafeResult, SafeResult, float]:
+        loop = asyncio.get_running_loop()
+        bench.cycler.fail = WireClosed("psb", "making safe", "the far end is gone")
+        first = await bench.safe.begin("a test")
+        trying, since_s = loop.create_task(bench.safe.keep_trying()), loop.time()
+        await asyncio.sleep(7.0)
+        bench.cycler.fail = None
+        await trying
+        return first, await bench.safe.begin("the end"), loop.time() - since_s
+
+    first, last, took_s = in_virtual_time(scene())
+    assert [part.device for part in first.failures] == ["psb"]
+    assert last.confirmed
+    assert not bench.world.output
+    assert 10.0 <= took_s < 11.0
+    assert [fields["device"] for kind, fields in bench.events.all if kind == "safe_state_late"] == ["psb"]
+
+
+def test_a_feedback_that_answers_late_proves_the_contactor_open() -> None:
+    bench = Bench()
+
+    async def scene() -> tuple[SafeResult, SafeResult]:
+        bench.world.contactor_stuck = True
+        first = await bench.safe.begin("a test")
+        trying = asyncio.get_running_loop().create_task(bench.safe.keep_trying())
+        await asyncio.sleep(12.0)
+        assert not trying.done()
+        bench.world.contactor_stuck = None
+        await trying
+        return first, await bench.safe.begin("the end")
+
+    first, last = in_virtual_time(scene())
+    assert (first.isolated, last.isolated) == (False, True)
+    assert last.confirmed

@@ -37,10 +37,16 @@ def words(*values: int) -> bytes:
 
 
 class Peer:
-    """What a test sees of either kind: every request that came, and the script that answers."""
+    """What a test sees of either kind: every request that came, and the script that answers.
+
+    What is asked of an address that no unit may have stands in ``to_nobody`` and meets no script. With ``echoes`` all
+    that is sent comes back, as from an adapter with local echo.
+    """
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        self.echoes = False
+        self.to_nobody: list[bytes] = []
         self.requests: list[bytes] = []
         self.timers: list[asyncio.TimerHandle] = []
         self._came = asyncio.Event()
@@ -53,6 +59,11 @@ class Peer:
                 await self._came.wait()
 
     def _play(self, request: bytes, write: Callable[[bytes], None]) -> None:
+        if self.echoes:
+            write(request)
+        if isinstance(self, PtyPeer) and request[0] > 247:
+            self.to_nobody.append(request)
+            return
         self.requests.append(request)
         self._came.set()
         for delay_s, data in self.script(request):

@@ -2,7 +2,8 @@
 
 ``python -m tests.durability.killed FOLDER COUNT SEED`` prints, for each, what the writer had been acknowledged when it
 was killed: a line ``number acknowledged-events acknowledged-rows``. The writers are forks, so that a thousand take a
-minute and not an hour; each is killed after a number of acknowledgements and a busy moment that the seed draws.
+minute and not an hour; each is killed after a number of acknowledgements and a busy moment that the seed draws. Every
+other one writes and seals in threads beside its loop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 from bench import log as log_module
-from bench.log import RunLog
+from bench.log import AT_ONCE, IN_THREADS, Besides, RunLog
 from tests.bench.synthetic_run import Time
 
 #: Rows in a window, so that windows change and segments are made while the writer is killed.
@@ -23,31 +24,33 @@ WINDOW_ROWS = 12
 AT_MOST = 60
 
 
-def write(folder: Path, acknowledge: int) -> None:
+def write(folder: Path, acknowledge: int, beside: Besides) -> None:
     """Write until killed; after every event that returned, tell how many there are and how many rows came before."""
 
     async def main() -> None:
-        log = RunLog.create(folder, Time().clock, durable=True, header={"run_id": "1", "mode": "live"})
+        log = RunLog.create(folder, Time().clock, durable=True, header={"run_id": "1", "mode": "live"}, beside=beside)
         log.open_readings(["v", "i"])
         number = 0
         while True:
             for at in range(3):
                 log.row([3.0 * number + at, 0.0, 1, 3.7, float(number)])
+                log.tick()
             log.event("tick", number=number)
             number += 1
             os.write(acknowledge, b".")
+            await asyncio.sleep(0)  # what threads have done is told
 
     asyncio.run(main())
 
 
-def killed(folder: Path, rng: random.Random) -> int:
+def killed(folder: Path, rng: random.Random, beside: Besides) -> int:
     """How many events one writer was acknowledged before it died."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            write(folder, writing)
+            write(folder, writing, beside)
         finally:
             os._exit(3)
     os.close(writing)
@@ -67,10 +70,11 @@ def killed(folder: Path, rng: random.Random) -> int:
 
 def main() -> None:
     folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    log_module.WINDOW_ROWS = WINDOW_ROWS
+    log_module.WINDOW_ROWS, log_module.FLUSH_S = WINDOW_ROWS, 0.0
     rng = random.Random(seed)
     for number in range(count):
-        print(number, killed(folder / str(number), rng), flush=True)
+        beside = IN_THREADS if number % 2 else AT_ONCE
+        print(number, killed(folder / str(number), rng, beside), flush=True)
 
 
 if __name__ == "__main__":

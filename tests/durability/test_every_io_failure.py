@@ -1,7 +1,8 @@
 """Every call that the record makes to the disk fails once, in every way: nothing that was acknowledged is lost.
 
-A short record with three windows is written on the simulated disk. A run draws one call in three by the seed that is
-printed, unless CELLBENCH_ALL is set, which ``scripts/soak`` does.
+A short record with three windows is written on the simulated disk, at once and with the long work done beside the loop
+at moments that the seed draws. A run draws one call in three by the seed that is printed, unless CELLBENCH_ALL is set,
+which ``scripts/soak`` does.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import contextlib
 import errno
 import os
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench import log as log_module
 from bench import record
-from bench.log import RunLog
+from bench.beside import Job
+from bench.log import AT_ONCE, Besides, RunLog
 from bench.results import VerifyStatus
 from bench.room import LOW_WATER_BYTES, RESERVE
 from bench.trouble import Trouble, TroubleKind
@@ -44,16 +48,38 @@ class Written:
     closed: bool = False
 
 
-def write_record(folder: Path, disk: SimulatedDisk) -> Written:
+class Sometime:
+    """A thread whose work is done, and told of, some time after it was begun: when the drawn moment comes."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._begun: list[tuple[Job[Any], Callable[[], object]]] = []
+        self._done: list[Callable[[], object]] = []
+
+    def begin(self, job: Job[Any], told: Callable[[], object]) -> None:
+        self._begun.append((job, told))
+
+    def go_on(self) -> None:
+        """A moment passes."""
+        if self._begun and self._rng.random() < 0.3:
+            job, told = self._begun.pop(0)
+            job.attempt()
+            self._done.append(told)
+        if self._done and self._rng.random() < 0.3:
+            self._done.pop(0)()
+
+
+def write_record(folder: Path, disk: SimulatedDisk, besides: Sequence[Sometime] = ()) -> Written:
     """Events and rows in turn; after every event that was acknowledged the rows before it are acknowledged too."""
     written = Written()
+    beside = Besides(besides[0], besides[1]) if besides else AT_ONCE
     try:
         (folder / "plan.json").parent.mkdir(parents=True, exist_ok=True)
-        log = RunLog.create(folder, Time().clock, durable=True, header=HEADER, disk=disk)
+        log = RunLog.create(folder, Time().clock, durable=True, header=HEADER, disk=disk, beside=beside)
         written.log, written.begun = log, True
         log.on_trouble = written.troubles.append
         try:
-            _write(log, written)
+            _write(log, written, besides)
         finally:
             log.close()
         written.closed = log.failed is None
@@ -63,12 +89,11 @@ def write_record(folder: Path, disk: SimulatedDisk) -> Written:
         pass
     finally:
         if written.log is not None:
-            written.log._disk = SimulatedDisk()  # what is let go of is no call of the record
             written.log.abandon()
     return written
 
 
-def _write(log: RunLog, written: Written) -> None:
+def _write(log: RunLog, written: Written, besides: Sequence[Sometime]) -> None:
     held: list[float] = []
     try:
         log.open_readings(["v", "i"])
@@ -80,11 +105,14 @@ def _write(log: RunLog, written: Written) -> None:
         for at in range(4):
             try:
                 log.row([4.0 * n + at, 0.0, 1, 3.0 + n, 1.0])
+                log.tick()
             except RecordError:
                 written.raised += 1
                 if _over(log):
                     return
             held.append(4.0 * n + at)
+            for beside in besides:
+                beside.go_on()
         try:
             log.event("tick", number=n)
         except RecordError:
@@ -113,6 +141,12 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "WINDOW_ROWS", 20)
 
 
+def besides(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> Sequence[Sometime]:
+    """For segments and for rows; every row that comes along while none is being written is written beside the loop."""
+    monkeypatch.setattr(log_module, "FLUSH_S", 0.0)
+    return Sometime(rng), Sometime(rng)
+
+
 def calls_of_a_healthy_disk(tmp_path: Path) -> int:
     disk = SimulatedDisk()
     written = write_record(tmp_path / "healthy", disk)
@@ -139,8 +173,9 @@ def chosen(calls: int, rng: random.Random) -> list[int]:
         pytest.param(errno.EROFS, True, False, id="mounted read-only"),
     ],
 )
+@pytest.mark.parametrize("beside", [False, True], ids=["at once", "beside the loop"])
 async def test_nothing_acknowledged_is_lost_whichever_call_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ever_after: bool, partly: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ever_after: bool, partly: bool, beside: bool
 ) -> None:
     small_windows(monkeypatch)
     calls = calls_of_a_healthy_disk(tmp_path)
@@ -149,7 +184,7 @@ async def test_nothing_acknowledged_is_lost_whichever_call_fails(
     for at in picked:
         disk = SimulatedDisk(fail_at=at, number=number, ever_after=ever_after, partly=partly, rng=rng)
         folder = tmp_path / str(at)
-        written = write_record(folder, disk)
+        written = write_record(folder, disk, besides(monkeypatch, rng) if beside else ())
         where = (SEED, at, disk.kinds[at - 1])
         if not written.begun:
             continue
@@ -164,8 +199,9 @@ async def test_nothing_acknowledged_is_lost_whichever_call_fails(
 
 
 @pytest.mark.fault("F65", "H15")
+@pytest.mark.parametrize("beside", [False, True], ids=["at once", "beside the loop"])
 async def test_nothing_acknowledged_is_lost_whenever_the_power_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: bool
 ) -> None:
     small_windows(monkeypatch)
     calls = calls_of_a_healthy_disk(tmp_path)
@@ -174,7 +210,7 @@ async def test_nothing_acknowledged_is_lost_whenever_the_power_goes(
     for at in picked:
         disk = SimulatedDisk(fail_at=at, number=None, rng=rng)
         folder = tmp_path / str(at)
-        written = write_record(folder, disk)
+        written = write_record(folder, disk, besides(monkeypatch, rng) if beside else ())
         if not written.begun:
             continue
         where = (SEED, at, disk.kinds[at - 1])

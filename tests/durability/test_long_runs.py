@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import record
+from bench import bundle, record
+from bench import log as log_module
 from bench.log import RunLog
 from bench.results import VerifyStatus
 from bench.verify import verify
-from tests.bench.synthetic_run import Time
+from tests.bench.synthetic_run import Time, result
 
 HEADER = {"run_id": "1", "mode": "simulated"}
 #: What a long run may grow by: 5 MiB, as for 72 hours.
@@ -35,6 +36,33 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
         tracemalloc.stop()
     log.close()
     assert max(peaks[4:]) - max(peaks[1:4]) < GROWTH_BYTES / 5, peaks
+
+
+def sealing_peak_bytes(folder: Path, rows: int) -> int:
+    """The most memory that closing a run of so many rows takes beyond what there was."""
+    time = Time()
+    log = RunLog.create(folder, time.clock, durable=False, header=HEADER)
+    log.open_readings([f"c{n}" for n in range(8)], roles={"voltage": "c0", "current": "c1", "surface_1": "c2"})
+    log.event("step_started", step=1, path="1", step_kind="discharge", phase="conditioning")
+    for second in range(rows):
+        log.row([100.0 + second, 1.79e9 + second, 1, *(3.0 + second * 1e-3 + n for n in range(8))])
+    time.now_s += rows
+    tracemalloc.start()
+    try:
+        bundle.seal(log, result())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.fault("F79")
+def test_closing_a_run_takes_no_more_memory_for_more_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of these takes about 0.7 kB as Python objects: six thousand more would be 4 MB."""
+    monkeypatch.setattr(record, "SHOWN_ROWS", 500)
+    monkeypatch.setattr(log_module, "WINDOW_ROWS", 1000)
+    sealing_peak_bytes(tmp_path / "warm", 100)
+    short, long = sealing_peak_bytes(tmp_path / "short", 2_000), sealing_peak_bytes(tmp_path / "long", 8_000)
+    assert long - short < GROWTH_BYTES / 10, (short, long)
 
 
 @pytest.mark.fault("F79")

@@ -204,3 +204,36 @@ async def test_a_slow_disk_at_the_arming_is_no_silence_of_the_child(
     body = armed(tmp_path) + 'time.sleep(0.5); pipe.sendall(b"b\\n"); tell({"release": True}); hear(); sys.exit(1)'
     over, _ = await guarded(body)
     assert over == Guarded(1)
+
+
+async def test_a_release_that_comes_after_the_trust_has_ended_is_no_release(tmp_path: Path) -> None:
+    """In the same turn of the loop: the child is silent too long, and what it said last is heard only then."""
+
+    async def meanwhile(guardian: Guardian) -> None:
+        while guardian._journal is None:  # noqa: ASYNC110 - another process arms it
+            await asyncio.sleep(0.01)
+        guardian._why.set_result("no heartbeat for 2 s")
+        guardian._heard({"release": True})
+
+    over, _ = await guarded(armed(tmp_path) + "time.sleep(60)", meanwhile=meanwhile)
+    assert over == Guarded(3, "no heartbeat for 2 s")
+    kinds = [record["kind"] for record in records(tmp_path)]
+    assert "released" not in kinds
+    assert {"taking_over", "child_ended", "safe_state", "ended"} <= set(kinds)
+
+
+async def test_a_plan_that_comes_after_the_trust_has_ended_is_not_taken(tmp_path: Path) -> None:
+    """What is made safe then is what was armed, and goes on being journaled where it was."""
+    second = tmp_path / "second"
+    second.mkdir()
+
+    async def meanwhile(guardian: Guardian) -> None:
+        while guardian._journal is None:  # noqa: ASYNC110 - another process arms it
+            await asyncio.sleep(0.01)
+        guardian._why.set_result("no heartbeat for 2 s")
+        guardian._heard({"arm": EMPTY.document(), "folder": str(second)})
+
+    over, _ = await guarded(armed(tmp_path) + "time.sleep(60)", meanwhile=meanwhile)
+    assert over.code == 3
+    assert list(second.iterdir()) == []
+    assert "taking_over" in [record["kind"] for record in records(tmp_path)]

@@ -40,6 +40,9 @@ class Port:
     async def close(self) -> None:
         self.closed += 1
 
+    def forget(self, *, unit: int) -> None:
+        """Nobody is known at this port."""
+
     async def _do(self, act: str, *values: Any, **asked: Any) -> Any:
         self.asked.append((act, {"": values, **asked}))
         if self.hold is not None:
@@ -282,6 +285,9 @@ class Lost(PortWire):
 
     async def _free(self) -> None:
         return
+
+    def forget(self, *, unit: int) -> None:
+        """Nobody is known at this port."""
 
     async def write_bit(self, address: int, *, on: bool, device: str, doing: str, stop: bool, **_: Any) -> None:
         async def exchange() -> None:

@@ -77,7 +77,7 @@ def test_a_cycler_whose_reading_is_frozen_does_not_pass(tmp_path: Path) -> None:
     assert watched.made_safe()
 
 
-@pytest.mark.fault("F50")
+@pytest.mark.fault("H14")
 def test_a_contactor_that_drops_under_current_is_the_bench_s_fault(tmp_path: Path) -> None:
     arrange = at(DISCHARGING_S, lambda bench: bench.scene.plant.stick_contactor("1", closed=False))
     result, watched = run(order(tmp_path), arrange=arrange)

@@ -71,13 +71,19 @@ def test_the_first_out_record_holds_a_minute_before_and_after(tmp_path: Path) ->
     prepared = prepare(order(tmp_path), {})
     kept = record.load(Path(_ran(prepared, "door_closed").bundle))
     parts = [event.data for event in kept.events if event.kind == "first_out"]
-    assert [part["part"] for part in parts] == list(range(1, parts[0]["parts"] + 1))
-    names = parts[0]["channels"]
-    assert {"psb.out.voltage_v", "psb.out.current_a", "io1.di1.on", "th1.ai0.temperature_c"} <= set(names)
+    for side in ("before", "after"):
+        its = [part for part in parts if part["side"] == side]
+        assert [part["part"] for part in its] == list(range(1, its[0]["parts"] + 1))
+        assert {"psb.out.voltage_v", "psb.out.current_a", "io1.di1.on", "th1.ai0.temperature_c"} <= {
+            *its[0]["channels"]
+        }
     tripped_s = parts[0]["tripped_mono_s"]
-    rows = [row for part in parts for row in part["rows"]]
-    door = names.index("io1.di1.on")
+    rows = [(part["channels"][row[0]], *row[1:]) for part in parts for row in part["rows"]]
+    door = "io1.di1.on"
     times = [row[1] for row in rows if row[0] == door]
+    before = [event.n for event in kept.events if event.kind == "first_out" and event.data["side"] == "before"]
+    latched = next(event for event in kept.events if event.kind == "latched")
+    assert before[-1] < latched.n, "what came before the trip is kept while the minute after it goes on"
     assert times[0] <= tripped_s - 59.0
     assert times[-1] >= tripped_s + 58.0
     assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5, "the full rate"

@@ -29,6 +29,8 @@ LOOK_S = 0.005
 THICKNESS_MM, BEYOND_MM = 13.5, 10.0
 #: At 25 mm/s: the rig's own 10 ms, and what a commanded stop takes on its way.
 STOPPING_MM = 6.0
+#: The rig looks every 10 ms.
+TICK_MM = 0.25
 SEED = int(os.environ.get("CELLBENCH_SEED", "20261123"))
 
 
@@ -166,7 +168,10 @@ def test_a_fault_in_the_stroke(tmp_path: Path, case: Case, moment: int) -> None:
     if stroke.depth_at_strike_mm > 0.0:
         assert result.results["observation_s"].value >= OBSERVED_S, said
         through = press.depth_mm >= THICKNESS_MM
-        assert through if case.finishes else press.position_mm <= stroke.struck_mm + STOPPING_MM, said
+        stopped = press.position_mm <= stroke.struck_mm + STOPPING_MM
+        # in the very tick of its first force the rig itself has no contact yet, and stops for its own interlock
+        in_the_tick = case.finishes and stroke.depth_at_strike_mm <= TICK_MM
+        assert through or (in_the_tick and stopped) if case.finishes else stopped, said
     elif case.finishes:  # found before contact it stops short of it; found later the rig has gone through
         assert press.depth_mm == 0.0 or press.depth_mm >= THICKNESS_MM, said
     else:

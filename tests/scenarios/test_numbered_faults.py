@@ -15,6 +15,7 @@ import pytest
 
 from bench import record
 from bench.answers import simulated_operator
+from bench.host_room import HANDLES, HostRoom
 from bench.latch import Latches
 from bench.results import RunResult
 from bench.run import carry_out, far_end_of, prepare
@@ -47,21 +48,55 @@ def test_a_chamber_whose_heater_is_welded_on_ends_the_run_with_the_cell_isolated
     assert chamber.end_c > 55.0, "it went on heating although the regulator was told otherwise"
 
 
-@pytest.mark.fault("F49")
-def test_a_load_cell_at_its_rail_does_not_let_the_nail_go_on_for_ever(tmp_path: Path) -> None:
-    """The force that should stop it never shows; the depth does."""
+@pytest.mark.fault("F49", "H11")
+@pytest.mark.parametrize("polled", [True, False], ids=["the polls show it", "the buffer alone shows it"])
+def test_a_load_cell_at_its_rail_does_not_let_the_nail_go_on_for_ever_and_voids_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, polled: bool
+) -> None:
+    """The force that should stop it never shows; the depth does. What it showed at the rail is no good reading."""
     kept: list[SimulatedBench] = []
 
     def clip(bench: SimulatedBench) -> None:
         kept.append(bench)
         bench.scene.plant.press("rig1").clip_force_n = 200.0
 
+    if not polled:  # a stroke that is over between two polls
+        monkeypatch.setattr("drivers.penetration_rig.PenetrationRig._force_at_rail", lambda *_: False)
     asked = order(tmp_path, sequence=NAIL, cell="lfp-blade", edits={"start_soc": '"100 %"'})
     result, watched = run(asked, arrange=clip)
     press = kept[0].scene.plant.press("rig1")
     assert press.velocity_mm_s == 0.0
     assert press.depth_mm == pytest.approx(13.5 + 10.0, abs=0.5)
     assert result.results["observation_s"].value >= OBSERVED_S
+    assert watched.made_safe()
+    bundle = record.load(Path(result.bundle))
+    ended = next(event.data for event in bundle.of("stroke_ended"))
+    assert (ended["reason"], ended["load_cell_rail_n"], ended["peak_force_n"]) == ("target", 200.0, None)
+    if polled:
+        trip = next(event.data for event in bundle.of("trip"))
+        assert trip["rule"] == "bench.force: no good reading of rig.nail.force_n"
+        assert trip["readings"]["rig.nail.force_n"] is None
+        assert result.verdict == "aborted"
+    else:
+        assert (result.verdict, result.ended_by.kind) == ("error", "device")
+        assert any("at its rail of 200 N" in fault.error for fault in result.faults)
+
+
+@pytest.mark.fault("F49")
+@pytest.mark.parametrize("drift_n", [25.0, -25.0])
+def test_a_load_cell_whose_zero_has_drifted_begins_no_stroke(tmp_path: Path, drift_n: float) -> None:
+    """More than the 20 N that contact counts from: the rig would meet the sample in the air, or too late."""
+    kept: list[SimulatedBench] = []
+
+    def drift(bench: SimulatedBench) -> None:
+        kept.append(bench)
+        bench.scene.plant.press("rig1").drift_n = drift_n
+
+    asked = order(tmp_path, sequence=NAIL, cell="lfp-blade", edits={"start_soc": '"100 %"'})
+    result, watched = run(asked, arrange=drift)
+    assert (result.verdict, result.ended_by.kind, result.ended_by.device) == ("error", "device", "rig")
+    assert any("with nothing touched" in fault.error for fault in result.faults)
+    assert kept[0].scene.plant.press("rig1").deepest_mm == 0.0
     assert watched.made_safe()
 
 
@@ -182,6 +217,42 @@ def test_a_process_that_runs_out_of_files_ends_with_a_code_and_words(tmp_path: P
     assert done.returncode == 4, done.stderr
     assert json.loads(done.stdout.strip().splitlines()[-1])["exit_code"] == 4
     assert "Too many open files" in done.stdout + done.stderr
+
+
+@pytest.mark.fault("F75")
+def test_a_run_near_the_limit_of_files_is_refused_before_anything_is_energised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.run_record.measured", lambda: HostRoom(HANDLES - 1, float("inf")))
+    kept: list[SimulatedBench] = []
+    with pytest.raises(RecordError, match="file handles"):
+        run(order(tmp_path), arrange=kept.append)
+    totals = kept[0].scene.plant.totals("1")
+    assert (totals.charged_ah, totals.discharged_ah) == (0.0, 0.0)
+    assert not list((tmp_path / "data" / "runs").glob("*/events.jsonl"))
+
+
+@pytest.mark.fault("F75")
+def test_a_run_leaves_neither_a_task_nor_an_open_file_behind(tmp_path: Path) -> None:
+    """Twice in one process: what the first one opened for good (libraries) is open before the second."""
+    left: list[set[str]] = []
+    prepared = prepare(order(tmp_path), {})
+    plan = prepared.plan
+
+    async def main() -> None:
+        spec = scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
+        async with virtual_bench(spec, start_utc_s=START_UTC_S) as bench:
+            before = asyncio.all_tasks()
+            result = await carry_out(prepared, far_end_of(bench), simulated_operator({}))
+            assert result.verdict == "pass"
+            left.append({task.get_name() for task in asyncio.all_tasks() - before if "bench: " not in task.get_name()})
+
+    open_files = []
+    for _ in range(2):
+        in_virtual_time(main(), speed=None)
+        open_files.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    assert left == [set(), set()]
+    assert open_files[1] <= open_files[0]
 
 
 @pytest.mark.fault("F76")

@@ -5,6 +5,8 @@
 --plan FILE         a plan of tests/plans
 --bugs              every planted bug, with the seeds that were needed (--most, 2000)
 --sites N           every await site at its first and last visit, and N visits between
+
+Ends with 1 if a promise was broken or a bug was not found, with 3 if it came to less than was asked for.
 """
 
 from __future__ import annotations
@@ -13,15 +15,20 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.clock import real_elapsed_s
 from tests.simulation import plans
 from tests.simulation.oracle import Judged, judge
 from tests.simulation.planted import BUGS, DoesNotApplyError, planted
+from tests.simulation.seeds import drawn
 from tests.simulation.sites import interrupted, interruptions
 from tests.simulation.sweep import Folder, swept
-from tests.simulation.worlds import World, drawn
+from tests.simulation.worlds import World
+
+#: Less was done than was asked for, and nothing of it went wrong.
+UNFINISHED = 3
 
 
 def main() -> int:
@@ -86,28 +93,34 @@ def _sweep(seeds: str, budget_s: float | None, *, as_json: bool) -> int:
     wanted = range(int(first), int(last or first) + 1)
     sweep = swept(wanted, budget_s=budget_s, on_broken=_keep)
     print(json.dumps(sweep.document(len(wanted))) if as_json else sweep.text(len(wanted)))
-    return 1 if sweep.broken else 0
+    return 1 if sweep.broken else UNFINISHED if sweep.runs < len(wanted) else 0
 
 
 def _bugs(most: int, budget_s: float | None, *, as_json: bool) -> int:
-    """Seeds needed a bug; 0 stands for not found."""
+    """The table of seeds needed: a bug, the first seed that shows it, by what, and in how many tries."""
     folder, begun_s = Folder(), real_elapsed_s()
-    needed: dict[str, int] = {}
+    needed: dict[str, Needed] = {}
     missing = [f"{bug.name}: does not apply" for bug in BUGS if not _applies(bug.name)]
     try:
         for index, bug in enumerate(BUGS):
             share_s = None if budget_s is None else (budget_s - (real_elapsed_s() - begun_s)) / (len(BUGS) - index)
-            needed[bug.name] = seeds_needed(bug.name, folder, most, share_s)
+            it = needed[bug.name] = seeds_needed(bug.name, folder, most, share_s)
             if not as_json:
-                print(f"{needed[bug.name] or 'not found':>9}  {bug.name}", flush=True)
+                seeds = f"{it.seeds} seeds" if it.by else f"not in {it.seeds}"
+                print(f"{seeds:>12}  {bug.name:<46} {it.by}", flush=True)
     finally:
         folder.close()
-    hidden = [name for name, seeds in needed.items() if not seeds]
+    hidden = [it for it in needed.values() if not it.by]
     if as_json:
-        print(json.dumps({"seeds_needed": needed, "not_applicable": missing, "most": most}))
+        table = {name: {"seeds": it.seeds, "by": it.by} for name, it in needed.items()}
+        print(json.dumps({"seeds_needed": table, "not_applicable": missing, "most": most}))
     else:
-        print(f"{len(needed) - len(hidden)} of {len(BUGS)} bugs found; {'; '.join(missing)}")
-    return 1 if hidden or missing else 0
+        found = sorted(it.seeds for it in needed.values() if it.by)
+        of = f"after {found[0]} to {found[-1]} seeds, half of them within {found[len(found) // 2]}" if found else "none"
+        print(f"{len(found)} of {len(BUGS)} bugs found within {most} seeds, {of}; {'; '.join(missing)}")
+    if missing or any(it.seeds >= most for it in hidden):
+        return 1
+    return UNFINISHED if hidden else 0
 
 
 def _applies(name: str) -> bool:
@@ -118,28 +131,41 @@ def _applies(name: str) -> bool:
         return False
 
 
-def seeds_needed(name: str, folder: Folder, most: int, budget_s: float | None = None) -> int:
-    """How many worlds, from seed 0 on, until a planted bug is found; 0 if it is not."""
+@dataclass(frozen=True)
+class Needed:
+    """So many worlds, from seed 0 on, were tried for a bug; ``by`` is the promise whose breach showed it, else ""."""
+
+    seeds: int
+    by: str = ""
+
+
+def seeds_needed(name: str, folder: Folder, most: int, budget_s: float | None = None) -> Needed:
+    """Try worlds from seed 0 on until a planted bug is found: by a world in which nothing is wrong without it."""
     bug = next(bug for bug in BUGS if bug.name == name)
     begun_s = real_elapsed_s()
     try:
-        with planted(bug):
-            for seed in range(most):
-                if budget_s is not None and real_elapsed_s() - begun_s > budget_s:
-                    return 0
-                if found_out(drawn(seed, folder.scene), folder):
-                    return seed + 1
+        for seed in range(most):
+            if budget_s is not None and real_elapsed_s() - begun_s > budget_s:
+                return Needed(seed)
+            world = drawn(seed, folder.scene)
+            if bug.nailed and not world.nailed:
+                continue
+            with planted(bug):
+                found = found_out(world, folder)
+            if found and not found_out(world, folder):
+                return Needed(seed + 1, found)
     except DoesNotApplyError:
-        return 0
-    return 0
+        return Needed(0)
+    return Needed(most)
 
 
-def found_out(world: World, folder: Folder) -> bool:
-    """Whether a world shows that something is wrong: a finding, or a harness that cannot even go on."""
+def found_out(world: World, folder: Folder) -> str:
+    """The promise that a world shows to be broken; a harness that cannot even go on counts. "" if none is."""
     try:
-        return bool(folder.tried(world)[1].findings)
-    except Exception:  # noqa: BLE001 - a bug may break whatever it likes; that it shows is what counts
-        return True
+        findings = folder.tried(world)[1].findings
+    except Exception as error:  # noqa: BLE001 - a bug may break whatever it likes; that it shows is what counts
+        return type(error).__name__
+    return findings[0].partition(":")[0] if findings else ""
 
 
 def _sites(between: int, budget_s: float | None, *, as_json: bool) -> int:
@@ -163,7 +189,7 @@ def _sites(between: int, budget_s: float | None, *, as_json: bool) -> int:
     else:
         of = f"{done} of {len(every)}" if done < len(every) else str(done)
         print("\n".join([f"{of} interruptions at {places} sites of three runs, {len(broken)} findings", *broken]))
-    return 1 if broken or done < len(every) else 0
+    return 1 if broken else UNFINISHED if done < len(every) else 0
 
 
 if __name__ == "__main__":

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import patch
 
-from bench import disk
-from bench.answers import simulated_operator
-from bench.log import RunLog
-from bench.observing import Observation, StepStarted
+from bench.answers import Answers, simulated_operator
+from bench.observing import Message, Observation, StepStarted
 from bench.results import RunResult
 from bench.run import Prepared, carry_out, far_end_of, prepare
+from bench.run_record import sample_id
 from bench.shipped import examples
 from bench.simulated import SimulatedBench, in_virtual_time, scene_spec, virtual_bench
-from drivers.clock import Clock
 from drivers.errors import BenchError
 from simulators.spec import SceneSpec
 from simulators.strikes import Host, Strike, Strikes, Struck
 from simulators.turns import BENCH, OnTurn, Turns
 from tests.scenarios.runs import order
+from tests.simulation.failing_disk import FailingDisk, disk_of
+from tests.simulation.nail_truth import NailLook, NailWatch
+from tests.simulation.people import People, Said
 from tests.simulation.truth import Look, Watch
-from tests.simulation.worlds import World
+from tests.simulation.worlds import CHANNEL, CYCLED, World
 
 SEQUENCE = Path(__file__).parent / "sequence.yaml"
+NAIL = Path(__file__).parent / "nail.yaml"
 #: A run that has not ended by then hangs; a minute of it is the recording after a trip.
 LONGEST_S = 600.0
 #: The bench is watched so much longer: more than every watchdog of its devices.
@@ -44,10 +43,15 @@ HEALED_S = 15.0
 
 @dataclass
 class Found:
-    """What a world came to. ``raised`` is what came out of the run instead of a result."""
+    """What a world came to. ``raised`` is what came out of the run instead of a result, ``callbacks`` what callbacks of
+    the loop raised, ``alarms`` what was told in loud words. Of a nail world there are ``strokes`` instead of ``looks``,
+    what people ``said``, and what somebody has ``seen`` the sample do in truth."""
 
     world: World
     looks: list[Look] = field(default_factory=list)
+    strokes: list[NailLook] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    seen: Mapping[str, bool] = field(default_factory=dict)
     struck: list[Struck] = field(default_factory=list)
     result: RunResult | None = None
     again: RunResult | None = None
@@ -56,6 +60,8 @@ class Found:
     ended_s: float = 0.0
     hung: bool = False
     left_tasks: list[str] = field(default_factory=list)
+    callbacks: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
     folder: Path = Path()
     moved_ah: float = 0.0
     charged_ah: float = 0.0
@@ -66,60 +72,21 @@ class Found:
     strike: Callable[[str], object] = lambda _: None
 
 
-class FailingDisk(disk.RealDisk):
-    """A disk that can be full, or no longer confirm what was written."""
-
-    def __init__(self) -> None:
-        self.full = self.broken = False
-        #: By handle, what a power cut would take away.
-        self.unsynced: dict[int, int] = {}
-
-    def write(self, handle: int, data: memoryview) -> int:
-        if self.full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        size = super().write(handle, data)
-        self.unsynced[handle] = self.unsynced.get(handle, 0) + size
-        return size
-
-    def sync(self, handle: int) -> None:
-        if self.broken:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        self.unsynced.pop(handle, None)
-
-    def sync_folder(self, path: Path) -> None:
-        """Nothing here depends on it."""
-
-    def close(self, handle: int) -> None:
-        self.unsynced.pop(handle, None)
-        super().close(handle)
-
-
-@contextmanager
-def disk_of(failing: FailingDisk) -> Iterator[None]:
-    """Within it every record is written to this disk, and made lasting as a live one is."""
-    create = RunLog.create
-
-    def lasting(folder: Path, clock: Clock, *, durable: bool, header: Mapping[str, Any], **how: Any) -> RunLog:
-        return create(folder, clock, durable=True, header=header, **how)
-
-    with patch("bench.log.RealDisk", lambda: failing), patch.object(RunLog, "create", lasting):
-        yield
-
-
 @cache
-def _prepared(folder: Path, period_s: float, start_soc: float) -> Prepared:
+def _prepared(folder: Path, period_s: float, start_soc: float, nailed: str) -> Prepared:
     bench = folder / f"bench-{period_s:g}.toml"
     text = (examples() / "benches" / "demo.toml").read_text()
     bench.write_text(text.replace('energised = "1 s"\nrest = "2 s"', f'energised = "{period_s:g} s"\nrest = "2 s"', 1))
     cells = folder / f"{period_s:g}-{start_soc:g}"
     cells.mkdir(exist_ok=True)
-    asked = order(cells, sequence=SEQUENCE, bench=bench, edits={"start_soc": f'"{start_soc:.0%}"'.replace("%", " %")})
-    return prepare(asked, {})
+    sequence, cell = (NAIL, nailed) if nailed else (SEQUENCE, CYCLED)
+    edits = {"start_soc": f'"{start_soc:.0%}"'.replace("%", " %")}
+    return prepare(order(cells, sequence=sequence, cell=cell, bench=bench, edits=edits), {})
 
 
 def scene_of(folder: Path) -> SceneSpec:
     """The devices that every world has."""
-    plan = _prepared(folder, 1.0, 0.3).plan
+    plan = _prepared(folder, 1.0, 0.3, "").plan
     return scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=1)
 
 
@@ -132,7 +99,7 @@ def simulate(
 ) -> Found:
     """Carry a world out in virtual time. ``folder`` keeps the bundles; give the same one to every world. ``on_begin``
     is handed what will be found, whose ``strike`` strikes at once."""
-    prepared = _prepared(folder, world.period_s, world.start_soc)
+    prepared = _prepared(folder, world.period_s, world.start_soc, world.nailed)
     prepared = replace(prepared, order=replace(prepared.order, out=Path(tempfile.mkdtemp(dir=folder)) / "run"))
     found = Found(world)
     draws = Random(f"turns {world.seed}")
@@ -149,7 +116,7 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
     spec = scene_spec(plan.bench, plan.cell, channel=plan.channel.name, mass_kg=plan.cell.mass_kg, seed=world.seed)
     failing = FailingDisk()
     async with virtual_bench(spec, start_utc_s=prepared.order.start_utc_s) as bench:
-        watch = Watch(bench, found.looks)
+        watch: Watch | NailWatch = NailWatch(bench, found.strokes) if world.nailed else Watch(bench, found.looks)
         watch.also = lambda: _note_unsynced(failing, found)
         watching = loop.create_task(watch.run(), name=f"{BENCH}watch")
         me = asyncio.current_task()
@@ -171,11 +138,14 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
         strikes.arm()
 
         def told(observation: Observation) -> None:
+            if isinstance(observation, Message) and observation.loud:
+                found.alarms.append(observation.text)
             if isinstance(observation, StepStarted):
                 strikes.step(observation.kind, observation.name, observation.path)
 
+        loop.set_exception_handler(lambda _, context: _raised(context, found))
         turns.install(loop)
-        answers = simulated_operator(plan.bench.simulation.operator)
+        answers = _people(world, prepared, bench, strikes, found)
         with disk_of(failing):
             running.append(loop.create_task(carry_out(prepared, far_end_of(bench), answers, told), name="the run"))
             ends: list[asyncio.Future[Any]] = [*running, killed]
@@ -185,6 +155,7 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
                 found.hung = not running[0].done()
                 await _ended(running[0], found, turns)
         found.folder = _bundle(prepared, found)
+        found.seen = bench.truth.seen(CHANNEL)
         totals = bench.truth.totals("1")
         found.charged_ah, found.discharged_ah = totals.charged_ah, totals.discharged_ah
         await asyncio.sleep(AFTER_S)
@@ -202,6 +173,23 @@ async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Tu
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         return found
+
+
+def _people(world: World, prepared: Prepared, bench: SimulatedBench, strikes: Strikes, found: Found) -> Answers:
+    """Who is at the bench. Strikes may name their ``arm`` and ``start`` as if they were steps."""
+    operator = simulated_operator(prepared.plan.bench.simulation.operator)
+    if not world.nailed:
+        return operator
+    others = operator.at_bench(sample=sample_id(prepared), seen=lambda: bench.truth.seen(CHANNEL))
+    people = People(others, world.seed, awkward=world.awkward, told=strikes.step)
+    found.said = people.said
+    return people
+
+
+def _raised(context: dict[str, Any], found: Found) -> None:
+    """A callback that raised; what a task raised and nobody asked for is told when it happens to be collected."""
+    if "handle" in context:
+        found.callbacks.append(repr(context.get("exception")))
 
 
 def _note_unsynced(failing: FailingDisk, found: Found) -> None:

@@ -1,5 +1,5 @@
 """Judges a world by what was true on the bench and by what the program said. Knows limits by their written rules, not
-from the program: see ``LIMITS``.
+from the program.
 
 Two kinds of result: a *finding* is a promise that was broken; a *count* is a case that the promise leaves out, counted
 apart (nothing was left that could act; the only instrument that could see it lied).
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import record
-from bench.results import VerifyStatus
-from bench.verify import verify
-from drivers.errors import DeviceError, RecordError
-from simulators.strikes import Strike, Struck
+from drivers.errors import DeviceError
+from simulators.strikes import Strike
+from tests.simulation.every_oracle import durable, ends, kept_record, said
 from tests.simulation.harness import Found
+from tests.simulation.in_force import Faults, Judged
+from tests.simulation.nail_oracle import judge_nail
 from tests.simulation.truth import LOOK_S, Look
 
 #: Of the nmc-21700 on the demonstration bench, by docs/cell-file.md: operating limit and margin, and what a reading may
@@ -35,7 +35,6 @@ ON_ITS_WAY_S = 0.5
 EXCHANGE_S = 0.8
 #: Resolution, rounding and six sigma of noise of the cycler's readings.
 V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
-SAFE_STATE_S = 15.0
 #: Between the proof of the open contactor and the end of the run no more than this goes by.
 PROVEN_S = 0.5
 
@@ -50,115 +49,27 @@ FATAL = {
 }
 
 
-@dataclass(slots=True)
-class Judged:
-    """``findings`` are broken promises. ``bounds`` are the measured times of each kind: from over a limit (or a stop)
-    to off in truth, in seconds, beside what was allowed."""
-
-    findings: list[str] = field(default_factory=list)
-    bounds: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    nothing_left: bool = False
-    unseen: bool = False
-
-    def find(self, invariant: str, text: str) -> None:
-        self.findings.append(f"{invariant}: {text}")
-
-
 def judge(found: Found) -> Judged:
     """Every invariant on one world."""
+    if found.world.nailed:
+        return judge_nail(found)
     judged = Judged()
-    faults = _Faults(found)
+    faults = Faults(found)
     judged.nothing_left = faults.nothing_left()
-    _ends(found, faults, judged)
+    ends(found, faults, judged)
     _over_limits(found, faults, judged)
     _after_stops(found, faults, judged)
     _after_death(found, faults, judged)
     _blind(found, faults, judged)
-    if found.unsynced and not isinstance(found.raised, RecordError):  # a record that could not be begun begins no run
-        judged.find("durable", f"{found.unsynced} bytes were written and not confirmed when the program went on")
+    durable(found, judged)
     _left_on(found, faults, judged)
     if found.result is not None:
-        _record(found, faults, judged)
+        kept = kept_record(found, faults, judged)
+        if kept is not None:
+            _rows_are_true(found, faults, kept, judged)
         _verdict(found, faults, judged)
     _again(found, judged)
     return judged
-
-
-class _Faults:
-    """What was struck, and when it was in force."""
-
-    def __init__(self, found: Found) -> None:
-        self._found = found
-        self.struck = found.struck
-
-    def spans(self, *names: str, where: str = "", only_wire: bool = False) -> list[tuple[float, float]]:
-        """From when to when faults of these names (any, if none is given) struck a device."""
-        spans = []
-        for it in self.struck:
-            strike = it.strike
-            if names and strike.fault not in names:
-                continue
-            if where and strike.where.partition(".")[0] != where:
-                continue
-            if only_wire and strike.kind.strikes != "wire":
-                continue
-            spans.append((it.at_s, self._until(it)))
-        return spans
-
-    def _until(self, it: Struck) -> float:
-        strike = it.strike
-        if strike.fault in ("reset", "restarts", "garbage", "found_on", "own_protection"):
-            return it.at_s + strike.params.get("down", 1.0) + 3.0
-        count = strike.params.get("count", 1.0) if "count" in strike.kind.params else 0.0
-        if count:
-            return it.at_s + count * 3.0 * max(self._found.world.period_s, 1.0)
-        return it.at_s + strike.for_s if strike.for_s is not None else float("inf")
-
-    def during(self, from_s: float, to_s: float, *names: str, where: str = "", only_wire: bool = False) -> bool:
-        spans = self.spans(*names, where=where, only_wire=only_wire)
-        return any(begin <= to_s and from_s <= end + 1.0 for begin, end in spans)
-
-    def any_of(self, *names: str) -> list[Struck]:
-        return [it for it in self.struck if it.strike.fault in names]
-
-    def source_fails(self, from_s: float, to_s: float) -> bool:
-        """Whether the cycler does not answer, or does not obey, somewhere within."""
-        return self.during(from_s, to_s, where="psb", only_wire=True) or self.during(
-            from_s, to_s, "output_stays_on", "deaf_to_settings", "taken_over", "restarts", where="psb"
-        )
-
-    def contactor_fails(self, from_s: float, to_s: float) -> bool:
-        """Whether the contactor or its module does not answer or obey somewhere within."""
-        return (
-            self.during(from_s, to_s, where="io1", only_wire=True)
-            or self.during(from_s, to_s, "contactor_welded")
-            or self.during(from_s, to_s, "restarts", where="io1")
-        )
-
-    def nothing_left(self) -> bool:
-        """Whether neither the cycler nor the contactor could be made to act at some instant."""
-        times = [it.at_s for it in self.struck]
-        return any(self.source_fails(at_s, at_s) and self.contactor_fails(at_s, at_s) for at_s in times)
-
-    def frozen(self, from_s: float, to_s: float) -> bool:
-        return self.during(from_s, to_s, "frozen", "killed")
-
-
-def _ends(found: Found, faults: _Faults, judged: Judged) -> None:
-    """It ends, by no crash of its own, and leaves nothing behind."""
-    if found.hung:
-        judged.find("ends", f"the run had not ended after {found.ended_s:.0f} s")
-    error = found.raised
-    cancelled = bool(faults.any_of("cancelled", "killed")) or found.hung
-    if error is not None and not isinstance(error, DeviceError | RecordError):
-        if not (cancelled and type(error).__name__ == "CancelledError"):
-            judged.find("ends", f"raised {type(error).__name__}: {error}")
-    elif isinstance(error, RecordError) and not faults.any_of("disk_full", "disk_fails"):
-        judged.find("ends", f"the record failed on a good disk: {error}")
-    elif isinstance(error, DeviceError) and not faults.struck:
-        judged.find("ends", f"a device failed on a good bench: {error}")
-    if found.left_tasks:
-        judged.find("ends", f"left tasks: {sorted(found.left_tasks)}")
 
 
 def _over(look: Look) -> str | None:
@@ -177,7 +88,7 @@ def _over(look: Look) -> str | None:
 _SEES = {"voltage": "psb", "current": "psb", "temperature": "th1", "input": "io1"}
 
 
-def _over_limits(found: Found, faults: _Faults, judged: Judged) -> None:
+def _over_limits(found: Found, faults: Faults, judged: Judged) -> None:
     """From plant truth over a limit to output off in truth."""
     looks, at = found.looks, 0
     while at < len(looks):
@@ -191,7 +102,7 @@ def _over_limits(found: Found, faults: _Faults, judged: Judged) -> None:
         _judge_span(found, faults, judged, which, looks[begin].at_s, looks[min(at, len(looks) - 1)].at_s)
 
 
-def _judge_span(found: Found, faults: _Faults, judged: Judged, which: str, from_s: float, to_s: float) -> None:
+def _judge_span(found: Found, faults: Faults, judged: Judged, which: str, from_s: float, to_s: float) -> None:
     world, sees = found.world, _SEES[which]
     took_s = to_s - from_s
     lies = [it for it in faults.struck if it.strike.kind.lies and it.strike.where.partition(".")[0] == sees]
@@ -214,7 +125,7 @@ def _judge_span(found: Found, faults: _Faults, judged: Judged, which: str, from_
         )
 
 
-def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
+def _after_stops(found: Found, faults: Faults, judged: Judged) -> None:
     """A stop is obeyed in time, and nothing energises after it."""
     world = found.world
     for it in faults.struck:
@@ -245,7 +156,7 @@ def _after_stops(found: Found, faults: _Faults, judged: Judged) -> None:
             judged.find("energises after a stop", f"{it.strike.fault} at {it.at_s:.2f} s, on again at {edges}")
 
 
-def _after_death(found: Found, faults: _Faults, judged: Judged) -> None:
+def _after_death(found: Found, faults: Faults, judged: Judged) -> None:
     """A program that is gone leaves nothing on for longer than the devices' own watchdogs take."""
     for it in faults.any_of("killed"):
         if faults.source_fails(it.at_s - 8.0, it.at_s + 8.0) or faults.contactor_fails(it.at_s - 8.0, it.at_s + 8.0):
@@ -257,7 +168,7 @@ def _after_death(found: Found, faults: _Faults, judged: Judged) -> None:
             judged.find("killed", f"energised {took_s:.2f} s after the program died at {it.at_s:.2f} s")
 
 
-def _blind(found: Found, faults: _Faults, judged: Judged) -> None:
+def _blind(found: Found, faults: Faults, judged: Judged) -> None:
     """No energy while a safety channel's last good reading is older than A: energy begins only once each was heard."""
     world = found.world
     for it in faults.struck:
@@ -283,7 +194,7 @@ def _blinds(strike: Strike) -> bool:
     return strike.fault == "sensor_open" and strike.where in ("th1.ai0", "th1.ai1", "th1.ai2")
 
 
-def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
+def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
     """When the run has ended nothing is on, or it says that this is not proven."""
     at = bisect_left(found.looks, found.ended_s, key=lambda look: look.at_s)
     if at >= len(found.looks) or faults.any_of("killed"):
@@ -294,52 +205,21 @@ def _left_on(found: Found, faults: _Faults, judged: Judged) -> None:
     look = found.looks[at]
     said_unsafe = found.result is not None and found.result.exit_code == 4
     told = said_unsafe or isinstance(found.raised, DeviceError)
-    if found.raised is not None and not look.energised:  # a run that was cancelled has nobody left to tell
-        told = told or faults.source_fails(look.at_s, look.at_s) or faults.contactor_fails(look.at_s, look.at_s)
+    told = told or any("SAFE STATE NOT CONFIRMED" in alarm for alarm in found.alarms)  # who cancels has no result
     if (look.energised or look.on or look.closed) and not told:
         judged.find(
             "left on",
-            f"on={look.on} closed={look.closed} I={look.current_a:.2f} A when the run ended as {_said(found)}",
+            f"on={look.on} closed={look.closed} I={look.current_a:.2f} A when the run ended as {said(found)}",
         )
     if judged.nothing_left and not told and look.energised:
         judged.find("alarm", "nothing was left that could act, and nobody was told")
     later = [each for each in found.looks[at:] if each.at_s > found.ended_s + 6.0 and each.at_s < found.ended_s + 8.0]
     last = next((each for each in later if each.energised), None)
     if last is not None and not faults.any_of("contactor_welded", "output_stays_on", "found_on"):
-        judged.find("left on", f"energised {last.at_s - found.ended_s:.1f} s after the run ended as {_said(found)}")
+        judged.find("left on", f"energised {last.at_s - found.ended_s:.1f} s after the run ended as {said(found)}")
 
 
-def _said(found: Found) -> str:
-    result = found.result
-    return f"{type(found.raised).__name__}" if result is None else f"{result.verdict}, {result.ended_by}"
-
-
-def _record(found: Found, faults: _Faults, judged: Judged) -> None:
-    """The record is whole, says what was true, and tells of one safe state that ended in time."""
-    disk = bool(faults.any_of("disk_full", "disk_fails"))
-    if not disk:
-        checked = verify(found.folder)
-        if checked.status is not VerifyStatus.INTACT:
-            judged.find("record", f"{checked.status}: {[str(it) for it in checked.problems][:3]}")
-    try:
-        kept = record.load(found.folder)
-    except RecordError as error:
-        judged.find("record", f"cannot be read: {error}")
-        return
-    crash = next((event for event in kept.of("crash", "observer_failed")), None)
-    if crash is not None:
-        judged.find("crash", str(crash.data.get("trace", crash.data))[-900:])
-    _rows_are_true(found, faults, kept, judged)
-    safe = list(kept.of("safe_state"))
-    if len(safe) != 1 and not disk:
-        judged.find("safe state", f"ended {len(safe)} times")
-    for event in safe:
-        frozen = sum(it.strike.for_s or 0.0 for it in faults.any_of("frozen"))
-        if event.data["took_s"] > SAFE_STATE_S + frozen:
-            judged.find("safe state", f"took {event.data['took_s']} s")
-
-
-def _rows_are_true(found: Found, faults: _Faults, kept: record.Record, judged: Judged) -> None:
+def _rows_are_true(found: Found, faults: Faults, kept: record.Record, judged: Judged) -> None:
     """Each stored voltage and current was true within the exchange that brought it."""
     if any(it.strike.kind.lies and it.strike.where == "psb" for it in faults.struck):
         return
@@ -361,12 +241,12 @@ def _rows_are_true(found: Found, faults: _Faults, kept: record.Record, judged: J
                 return
 
 
-def _verdict(found: Found, faults: _Faults, judged: Judged) -> None:
+def _verdict(found: Found, faults: Faults, judged: Judged) -> None:
     """A pass stands on the truth."""
     result = found.result
     assert result is not None
     if not found.struck and result.verdict != "pass":
-        judged.find("verdict", f"{_said(found)} on a good bench: {[fault.error for fault in result.faults]}")
+        judged.find("verdict", f"{said(found)} on a good bench: {[fault.error for fault in result.faults]}")
     if result.verdict != "pass":
         return
     lies = any(it.strike.kind.lies and it.strike.where == "psb" for it in faults.struck)
@@ -380,7 +260,7 @@ def _verdict(found: Found, faults: _Faults, judged: Judged) -> None:
             judged.find("verdict", f"pass although {it.strike.fault} came at {it.at_s:.2f} s of {found.ended_s:.2f} s")
 
 
-def _unseen_ah(found: Found, faults: _Faults) -> float:
+def _unseen_ah(found: Found, faults: Faults) -> float:
     """What may flow between two readings when some are lost: 5 A for A, and for what it stood still."""
     lost = faults.spans(where="psb", only_wire=True)
     still_s = sum(it.strike.for_s or 0.0 for it in faults.any_of("frozen"))

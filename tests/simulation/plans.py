@@ -11,7 +11,9 @@ from tests.simulation.worlds import World
 
 FOLDER = Path(__file__).parents[1] / "plans"
 _HEADING = re.compile(
-    r"# world: seed (\d+), period ([\d.]+) s, start ([\d.]+), most turns (\d+), again (yes|no)", re.MULTILINE
+    r"# world: seed (\d+), period ([\d.]+) s, start ([\d.]+), most turns (\d+), again (yes|no)"
+    r"(?:, nail into ([\w-]+)(, awkward people)?)?$",
+    re.MULTILINE,
 )
 
 
@@ -22,6 +24,8 @@ def text_of(world: World, findings: list[str]) -> str:
         f"world: seed {world.seed}, period {world.period_s:g} s, start {world.start_soc:g}, "
         f"most turns {world.most_turns}, again {again}"
     )
+    if world.nailed:
+        heading += f", nail into {world.nailed}" + (", awkward people" if world.awkward else "")
     return written(world.strikes, "\n".join([heading, *(f"found: {line.splitlines()[0]}" for line in findings)]))
 
 
@@ -38,4 +42,6 @@ def read(path: Path, scene: SceneSpec) -> World:
         most_turns=int(found[4]),
         strikes=read_faults(text, str(path), scene),
         again=found[5] == "yes",
+        nailed=found[6] or "",
+        awkward=found[7] is not None,
     )

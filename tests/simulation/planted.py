@@ -21,12 +21,14 @@ from typing import Any
 @dataclass(frozen=True)
 class Bug:
     """``where`` is ``module:Class.function``, in whose text ``old`` becomes ``new``; without ``old`` all of it becomes
-    ``new``. Or ``module:NAME``, whose value becomes ``new``."""
+    ``new``. Or ``module:NAME``, whose value becomes ``new``. ``nailed``: what is changed runs in nail worlds alone, so
+    that any other world does the same with it as without it, and need not be tried."""
 
     name: str
     where: str
     old: str
     new: str
+    nailed: bool = False
 
 
 _GUARD = "bench.guard:Guard."
@@ -61,7 +63,7 @@ BUGS = (
         "",
         "async def _set(self, command, value, unit, doing): return None",
     ),
-    Bug("the contactor is not opened", f"{_IO}_all_off", "", "async def _all_off(self, doing): return None"),
+    Bug("the contactor is not opened", f"{_IO}_off", "", "async def _off(self, numbers, doing): return None"),
     Bug(
         "the contactor's feedback is not read",
         f"{_SAFE}_open_by",
@@ -101,7 +103,52 @@ async def _ask(self, line, device, doing, deadline_s, pause_s, *, urgent):
     ),
     Bug("a row has the wrong sign", "bench.recorder:Recorder.deliver", "values[at] = value", "values[at] = -value"),
     Bug("a record is not made lasting", "bench.append_file:AppendFile.put", "self._disk.sync(self.handle)", "None"),
-    Bug("the chain forgets its last record", "bench.log:RunLog._put_event", "self._events_head = digest(line)", "pass"),
+    Bug(
+        "a stop waits for the step to end",
+        "bench.engine:_Run.go",
+        "self._take_energy_away(cause)",
+        "await asyncio.wait([work], timeout=10.0); self._take_energy_away(cause)",
+    ),
+    Bug(
+        "one person starts the nail",
+        "bench.answers:Permission.open_to",
+        "",
+        "def open_to(self, name): return True",
+        nailed=True,
+    ),
+    Bug("a no counts as leave", "bench.arming:permitted", "if by is None:", "if False:", nailed=True),
+    Bug("an arming never expires", "bench.arming:ARMED_FOR_S", "", "1e9", nailed=True),
+    Bug("a stop leaves the tool to the rig", f"{_SAFE}_insist", "if stop and", "if False and", nailed=True),
+    Bug(
+        "what has not made contact is not stopped",
+        "drivers.penetration_rig:PenetrationRig.make_safe",
+        "",
+        "async def make_safe(self, *, fire=False): return None",
+        nailed=True,
+    ),
+    Bug("the rig does not miss its host", "bench.stimulus:LINK_WATCHDOG_S", "", "3.0", nailed=True),
+    Bug(
+        "making safe pulls the nail out",
+        f"{_SAFE}_insist",
+        "await device.make_safe(fire=fire)",
+        "await (device.retract() if isinstance(device, Rig) else device.make_safe(fire=fire))",
+        nailed=True,
+    ),
+    Bug(
+        "a trip ends the observation",
+        "bench.engine:_Run._sample_is_touched",
+        "",
+        "async def _sample_is_touched(self, cause): return False",
+        nailed=True,
+    ),
+    Bug(
+        "the exhaust is switched off with the rest",
+        "drivers.modbus_points:ModbusPoints._safe",
+        "lost: WireError | DeviceRefused | None = None",
+        "left = _all_off(left)",
+        nailed=True,
+    ),
+    Bug("the chain forgets its last record", "bench.event_writer:EventWriter.put", "self.head = digest(line)", "pass"),
 )
 
 
@@ -145,7 +192,7 @@ def _changed(bug: Bug, module: ModuleType, before: Any) -> Any:
             raise DoesNotApplyError(f"{bug.name}: {bug.where} has no {bug.old!r}")
         text = re.sub(r"^@\w+\n", "", text).replace(bug.old, bug.new, 1)
     names: dict[str, Any] = {}
-    given = {**vars(module), "_wide": _wide, "_no_interlocks": _no_interlocks, "_nothing": _nothing, "_late": _late}
+    given = {**vars(module), **{each.__name__: each for each in (_wide, _no_interlocks, _nothing, _late, _all_off)}}
     exec(compile(text, f"<planted: {bug.name}>", "exec"), given, names)
     made = names[function.__name__]
     return property(made) if isinstance(before, property) else made
@@ -156,6 +203,11 @@ def _wide(limit: Any) -> Any:
     if limit.subject != "sample":
         return limit
     return replace(limit, low=limit.low and limit.low * 10.0, high=limit.high and limit.high * 10.0)
+
+
+def _all_off(outputs: Any) -> Any:
+    """Outputs of which none is safe while it is on."""
+    return tuple(replace(output, safe=False) for output in outputs)
 
 
 def _no_interlocks(check: Any) -> Any:

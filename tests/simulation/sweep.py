@@ -13,8 +13,9 @@ from typing import Any
 from drivers.clock import real_elapsed_s
 from tests.simulation.harness import Found, scene_of, simulate
 from tests.simulation.oracle import Judged, judge
+from tests.simulation.seeds import drawn
 from tests.simulation.shrinking import shrunk
-from tests.simulation.worlds import World, drawn
+from tests.simulation.worlds import World
 
 
 @dataclass

@@ -45,6 +45,7 @@ WORLDS: Mapping[str, tuple[Strike, ...]] = {
     "the contactor waits for the cycler": (Strike("output_stays_on", "psb", step="charge", after_s=1.0), _DOOR),
     "a safe state is not waited for": (_DOOR,),
     "a person's stop is not heard": (_STOP,),
+    "a stop waits for the step to end": (_STOP,),
     "a late line is taken for an answer": (
         Strike("late_reply", "psb", step="discharge", after_s=1.0, params={"by": 0.8, "count": 1.0}),
     ),
@@ -56,9 +57,31 @@ WORLDS: Mapping[str, tuple[Strike, ...]] = {
 }
 
 
+#: The same of those that show only where a nail is driven: whose people (0: quick and willing ones), and strikes.
+NAIL_WORLDS: Mapping[str, tuple[int, tuple[Strike, ...]]] = {
+    "one person starts the nail": (1, ()),
+    "a no counts as leave": (7, ()),
+    "an arming never expires": (4, ()),
+    "a stop leaves the tool to the rig": (0, (Strike("person_stops", step="start", after_s=1.8),)),
+    "what has not made contact is not stopped": (0, (Strike("smoke", "chamber1", step="start", after_s=0.1),)),
+    "the rig does not miss its host": (0, (Strike("killed", step="start", after_s=0.3),)),
+    "making safe pulls the nail out": (0, ()),
+    "a trip ends the observation": (0, (Strike("door_opens", "rig1", step="start", after_s=2.5),)),
+    "the exhaust is switched off with the rest": (0, ()),
+}
+
+
+def _world(name: str) -> World:
+    if name in WORLDS:
+        return World(1, 0.5, 0.6, 0, WORLDS[name], again=False)
+    people, strikes = NAIL_WORLDS[name]
+    return World(people or 1, 0.5, 1.0, 0, strikes, again=False, nailed="lfp-block", awkward=people > 0)
+
+
 def test_each_bug_has_a_world() -> None:
     assert len(BUGS) >= 20
-    assert set(WORLDS) == {bug.name for bug in BUGS}
+    assert set(WORLDS) == {bug.name for bug in BUGS if not bug.nailed}
+    assert set(NAIL_WORLDS) == {bug.name for bug in BUGS if bug.nailed}
 
 
 def test_every_bug_can_be_planted() -> None:
@@ -70,7 +93,7 @@ def test_every_bug_can_be_planted() -> None:
 @pytest.mark.parametrize("bug", Random(SEED).sample(BUGS, DRAWN), ids=lambda bug: bug.name)
 def test_a_planted_bug_is_found(bug: Bug) -> None:
     folder = Folder()
-    world = World(1, 0.5, 0.6, 0, WORLDS[bug.name], again=False)
+    world = _world(bug.name)
     try:
         assert folder.tried(world)[1].findings == [], "without the bug"
         with planted(bug):

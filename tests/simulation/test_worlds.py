@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from tests.simulation import plans
+from tests.simulation.seeds import drawn
 from tests.simulation.sweep import Folder, swept
-from tests.simulation.worlds import drawn
 
 pytestmark = pytest.mark.scenario
 

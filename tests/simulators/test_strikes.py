@@ -8,9 +8,10 @@ import pytest
 
 from bench.run import prepare
 from bench.simulated import FAULTS, SceneSpec, SimulatedBench, in_virtual_time, scene_spec, virtual_bench
+from simulators.aims import fits, slips
 from simulators.fault_table import TABLE
 from simulators.spec import Signal
-from simulators.strikes import Host, Strike, Strikes, fits, slips
+from simulators.strikes import Host, Strike, Strikes
 from simulators.turns import Turns
 from tests.scenarios.runs import START_UTC_S, order
 
