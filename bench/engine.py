@@ -12,17 +12,15 @@ and record go on, and the walk takes up the observation that the sequence asks f
 from __future__ import annotations
 
 import asyncio
-import math
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from bench.after_trip import ENDS_WITHIN_S, AfterTrip, OnTrip, not_latched
+from bench.after_trip import AfterTrip, OnTrip, not_latched
 from bench.aftermath import Aftermath
 from bench.answers import Answers
-from bench.cause import Cause, EndKind, NotConfirmedError, is_fire, stops_motion
-from bench.causes import cause_of, said
+from bench.cause import Cause, EndKind, NotConfirmedError
+from bench.causes import cause_of
 from bench.conclusion import conclude
 from bench.energy import Energy
 from bench.guard import Guard
@@ -32,6 +30,7 @@ from bench.live import Live, LiveChannels
 from bench.log import RunLog
 from bench.means import Hands, Means
 from bench.notebook import Notebook, TruthProbe
+from bench.observe_on import ObserveOn
 from bench.observing import Message, Observer, nobody
 from bench.outcome import Outcome
 from bench.plan import Plan
@@ -39,23 +38,19 @@ from bench.poller import Poller
 from bench.preflight import Preflight
 from bench.recorder import Recorder
 from bench.resumption import Resumption
-from bench.safe_state import MadeSafe, SafeResult, SafeState, outlast
+from bench.safe_state import SafeResult, SafeState, outlast
 from bench.screen import Screen
-from bench.seat import Seat, is_good
+from bench.seat import Seat
 from bench.station import Station
 from bench.stream import Stage, Stream
 from bench.stroke import StrokeRun
 from bench.timekeeping import Timekeeping
 from bench.trouble import Trouble
 from bench.walk import Walk
+from bench.way_out import WayOut
 from bench.zone_heat import ZoneHeat
-from drivers.errors import BenchError, DeviceError, RecordError
+from drivers.errors import BenchError, RecordError
 from sequences.language import Phase
-
-#: Giving remote control back is a courtesy; it may not hold up the end.
-RELEASE_S = 2.0
-#: A run whose bench is not proven safe does not end before so long was spent on trying.
-INSIST_S = 60.0
 
 
 async def run(
@@ -177,16 +172,27 @@ class _Run:
             hands=hands,
         )
         self._walk = Walk(means, recorder, self._screen.tell, resumed, house.gate if house else open_gate)
+        self._way_out = WayOut(
+            plan, station.cycler, self._safe, self._stream, self._link, tell=self._screen.tell, note=self._note
+        )
+        self._observe_on = ObserveOn(
+            walk=self._walk,
+            seat=self._seat,
+            safe=self._safe,
+            guard=self._guard,
+            energy=self._energy,
+            aftermath=self._aftermath,
+            stroke=self._stroke,
+            stop=stop,
+            tell=self._screen.tell,
+            note=self._note,
+        )
         self._stream.subscribe(Stage.LIVE, self._live.deliver)
         self._stream.subscribe(Stage.LIVE, self._notebook.look)
         self._stream.subscribe(Stage.RECORDER, recorder.deliver)
         self._stream.subscribe(Stage.OBSERVER, self._screen.shows(self._live, self._walk))
         self._notebook.put("run.calibration_margin", plan.evidence.margin_s(station.clock.utc_s()))
         self._phase: Phase | None = None
-        self._over = asyncio.Event()
-        self._safe_s = math.inf
-        self._told: Cause | None = None
-        self._insisting: asyncio.Task[None] | None = None
         self._trouble: asyncio.Future[Cause] = asyncio.get_running_loop().create_future()
         log.on_trouble = self._troubled
         station.tell(self._line_told)
@@ -208,14 +214,14 @@ class _Run:
             cancelled = True
         cause, error = self._why(work, [*pollers, timer], cancelled=cancelled)
         self._phase = self._walk.phase
-        self._take_energy_away(cause)
+        self._way_out.take_energy_away(cause, burns=self._guard.burns)
         latching = loop.create_task(self._after_trip.latch(self._guard), name="latch")
-        touched = loop.create_task(self._sample_is_touched(cause), name="is the sample touched")
-        cancelled |= await outlast(touched)
-        if touched.result():
+        owed = loop.create_task(self._owed(cause), name="is the sample touched")
+        cancelled |= await outlast(owed)
+        if owed.result():
             if timer.done():  # it ends with a trip before contact; what is observed is watched, and said to be
                 timer = loop.create_task(self._guard.run(), name="guard")
-            going_on = loop.create_task(self._observe_on(cause, work), name="observation")
+            going_on = loop.create_task(self._observe_on.go(cause, work), name="observation")
             cancelled |= await outlast(going_on)
             cause = going_on.result()
         cancelled |= await outlast(loop.create_task(self._after_trip.minute(stopped), name="first out"))
@@ -226,7 +232,7 @@ class _Run:
         self._begin_end(cause)
         if error is not None and not isinstance(error, BenchError | NotConfirmedError):
             self._note("crash", trace="".join(traceback.format_exception(error)))
-        ending = loop.create_task(self._way_out(work), name="way out")
+        ending = loop.create_task(self._ended(work), name="way out")
         cancelled |= await outlast(ending)
         tasks = [*pollers, timer, stopped]
         for task in tasks:
@@ -303,100 +309,6 @@ class _Run:
             return Cause(EndKind.PERSON, "stop"), None
         return Cause(EndKind.HOST, "cancelled" if cancelled else "ended without a cause"), None
 
-    def _take_energy_away(self, cause: Cause) -> None:
-        """Energy off first; the rest may wait."""
-        self._link.ending()
-        why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
-        fire = is_fire(cause.rule) or self._guard.burns
-        making = self._safe.begin(why, fire=fire, stop_motion=stops_motion(cause))
-        making.add_done_callback(self._made_safe)
-        self._tell_cause(cause)
-
-    def _made_safe(self, making: asyncio.Task[SafeResult]) -> None:
-        loop = making.get_loop()
-        self._safe_s = loop.time()
-        for part in making.result().failures:
-            self._screen.tell(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
-        self._insisting = loop.create_task(self._safe.keep_trying(), name="keep trying")
-
-    def _tell_cause(self, cause: Cause) -> None:
-        """At once: whoever stands there is not to wait for what follows."""
-        if cause != self._told:
-            self._told = cause
-            self._screen.tell(Message(said(cause), loud=cause.kind is not EndKind.COMPLETED))
-
-    async def _sample_is_touched(self, cause: Cause) -> bool:
-        """Whether an observation is owed: the stimulus has reached the sample, or nobody can say that it has not."""
-        if cause.kind is EndKind.COMPLETED or self._log.failed is not None:
-            return False
-        stroke = self._stroke
-        if stroke is not None and stroke.pending and not self._aftermath.begun:
-            await self._safe.begin("is the sample touched")  # what still moves may make contact until it has stopped
-            try:
-                touched = stroke.has_touched(await stroke.rig.status())
-                what = stroke.touch
-            except DeviceError:
-                touched, what = True, f"{stroke.touch} is not excluded: the rig was lost while it moved"
-            if touched:
-                stroke.tool_in = True
-                self._aftermath.begin(what, device=stroke.rig.name)
-        return self._aftermath.begun and self._aftermath.ended_s is None
-
-    async def _observe_on(self, cause: Cause, work: asyncio.Task[None]) -> Cause:
-        """Keep recording and observing to the end that the sequence asks for. Gives the cause that then counts: a
-        sample event gives way to what came after it from the bench or a person."""
-        self._seat.taken_away()
-        self._note("observing_on", cause=cause.kind, rule=cause.rule, device=cause.device)
-        self._screen.tell(Message(f"{said(cause)}; energy is off, the observation goes on", loud=True))
-        await self._safe.begin("the stimulus was reached")
-        await asyncio.gather(work, return_exceptions=True)
-        loop = asyncio.get_running_loop()
-        walking = loop.create_task(self._observed_to_the_end(), name="observation to its end")
-        asking = loop.create_task(self._when_asked_to_stop(walking), name="asked to stop")
-        try:
-            await walking
-        except asyncio.CancelledError:
-            self._note("not_asked", why="stopped after the observation: what is not judged awaits judgement")
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong now, the run is closed with what it has
-            trace = "" if isinstance(error, BenchError) else "".join(traceback.format_exception(error))
-            self._note("observation_broken_off", error=f"{type(error).__name__}: {error}", trace=trace)
-            self._screen.tell(Message(f"the observation broke off: {error}", loud=True))
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
-        if cause.kind is not EndKind.SAMPLE_EVENT:
-            return cause
-        if self._guard.later is not None:
-            return self._guard.later
-        return Cause(EndKind.PERSON, "stop") if self._stop.is_set() else cause
-
-    async def _observed_to_the_end(self) -> None:
-        await self._settle_stroke()
-        await self._walk.observe()
-        await self._settle_stroke()
-
-    async def _when_asked_to_stop(self, walking: asyncio.Task[None]) -> None:
-        """A person's stop stops the tool at once, and ends the run after the observation: nobody is asked then."""
-        await self._stop.wait()
-        if self._aftermath.ended_s is None:
-            self._note("stop_asked")
-            self._safe.begin("person: stop", stop_motion=True)
-        await self._over.wait()
-        walking.cancel()
-
-    async def _settle_stroke(self) -> None:
-        """What can still be read of a stroke that a trip broke off. Tried again once the observation is over."""
-        stroke = self._stroke
-        if stroke is None or not stroke.pending:
-            return
-        try:
-            await stroke.settle()
-        except DeviceError as error:
-            self._note("stroke_unread", device=stroke.rig.name, error=error.faults[0].error)
-            self._energy.move(on=False)
-            return
-        self._walk.take_broken_off(stroke.values)
-
     def _checked(self) -> None:
         """The guard has looked at everything: so are the clocks, and the guardian hears that somebody watches."""
         slept = self._clocks.look()
@@ -427,7 +339,7 @@ class _Run:
     def _observed(self) -> None:
         self._guard.observed = True
         self._link.observed()
-        self._over.set()
+        self._observe_on.over.set()
 
     def _begin_end(self, cause: Cause) -> None:
         self._note(
@@ -435,53 +347,18 @@ class _Run:
         )
         self._guard.close()
         self._link.ending()
-        self._tell_cause(cause)
+        self._way_out.tell(cause)
 
-    async def _way_out(self, work: asyncio.Task[None]) -> SafeResult:
-        """Wait for the safe state and for the walk's end, in a task that nobody cancels."""
-        await self._safe.begin("the end")
-        await self._insisted()
-        result = self._still_isolated(await self._safe.begin("the end"))
+    async def _owed(self, cause: Cause) -> bool:
+        """Whether the sample is owed an observation that can still be recorded."""
+        return cause.kind is not EndKind.COMPLETED and self._log.failed is None and await self._observe_on.is_owed()
+
+    async def _ended(self, work: asyncio.Task[None]) -> SafeResult:
+        """The safe state and the walk's end, in a task that nobody cancels."""
+        result = await self._way_out.finish()
         await asyncio.gather(work, self._zone_heat.ended(), return_exceptions=True)
-        for part in result.failures:
-            self._screen.tell(Message(f"STILL NOT CONFIRMED SAFE: {part.device}: {part.error}", loud=True))
-        await self._release()
+        await self._way_out.give_back(result)
         return result
-
-    async def _insisted(self) -> None:
-        """What was not confirmed is tried until INSIST_S have gone by since; then it is left to a person."""
-        insisting = self._insisting
-        if insisting is None or insisting.done():
-            return
-        left_s = max(0.0, self._safe_s + INSIST_S - asyncio.get_running_loop().time())
-        self._link.ending(within_s=left_s + ENDS_WITHIN_S)
-        await asyncio.wait([insisting], timeout=left_s)
-        insisting.cancel()
-        await asyncio.gather(insisting, return_exceptions=True)
-
-    def _still_isolated(self, result: SafeResult) -> SafeResult:
-        """The safe state's result, less the contactors that were seen closed again since: a trip's minute and an
-        observation lie between."""
-        latest, since_s = self._stream.latest, self._safe_s
-        closed = [
-            name
-            for name in self._plan.feedbacks
-            if name in latest and latest[name].mono_s > since_s and is_good(latest[name]) and latest[name].value != 0.0
-        ]
-        if not closed:
-            return result
-        error = f"THE CONTACTOR IS CLOSED AGAIN ({', '.join(closed)}); isolate the sample by hand"
-        device = closed[0].split(".", 1)[0]
-        self._note("safe_state_failed", device=device, what="contactor open by feedback", error=error)
-        lost = MadeSafe(device, "contactor open by feedback", confirmed=False, error=error)
-        return replace(result, parts=(*result.parts, lost), isolated=False)
-
-    async def _release(self) -> None:
-        try:
-            async with asyncio.timeout(RELEASE_S):
-                await self._station.cycler.release()
-        except Exception as error:  # noqa: BLE001 - a courtesy; nothing that goes wrong in it may hide how the run ended
-            self._note("not_released", device=self._station.cycler.name, error=str(error))
 
     def _made_stroke(self, answers: Answers) -> StrokeRun | None:
         rig = self._station.rig
