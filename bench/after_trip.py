@@ -83,9 +83,10 @@ class AfterTrip:
             self._note("latched", cause=cause.kind, rule=cause.rule, device=cause.device)
 
     async def minute(self, stopped: asyncio.Task[Any]) -> None:
-        """Go on reading at the full rate for a while, unless a person stops that; then keep it all."""
+        """Go on reading at the full rate for a while, unless a person stops that, or nobody guards this process any
+        more; then keep it all."""
         left_s = self._first_out.left_s()
-        if left_s > 0.0 and self._log.failed is None and not stopped.done():
+        if left_s > 0.0 and self._log.failed is None and not stopped.done() and not self._link.lost.done():
             self._energy.watch(closely=True)
             self._link.ending(within_s=left_s + ENDS_WITHIN_S)
             self._tell(Message(f"recording the {left_s:.0f} s after the trip; Ctrl-C ends that"))

@@ -23,18 +23,21 @@ def claim(
     environment: Mapping[str, str],
     devices: Iterable[str] | None = None,
     resuming: Path | None = None,
+    latched_too: bool = False,
 ) -> BenchLock:
     """Hold the wires of these devices (None: all) and the bench's file, and note that this data folder uses the bench.
 
     Raises BenchHeld if a wire is held by whomever, or if the bench, or one that shares a wire with it, is latched or
     has an interrupted run in any data folder that was noted (of its own folder's interrupted runs only the latches are
     looked at: whoever connects makes the bench safe then). Raises RecordError if that cannot be told or noted. Nothing
-    has been connected to, and nothing stays held, when it raises. ``resuming`` is the bundle that is being taken up.
+    has been connected to, and nothing stays held, when it raises. ``resuming`` is the bundle that is being taken up;
+    ``latched_too`` is for a program that shows a latch of its own folder and starts nothing by itself.
     """
     register, used = Whereabouts.of(environment), used_by(bench, file, data.path)
 
     def owed() -> None:
-        Latches(data.path).refuse(bench.name)
+        if not latched_too:
+            Latches(data.path).refuse(bench.name)
         refuse_elsewhere(register, used, resuming=resuming)
 
     owed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,19 @@ RULE = "interrupted"
 _DERIVED = ("values.json", "result.json", "report.html", "SHA256SUMS", "*.bdf.csv", "*.bdf.metadata.json", "*.part")
 
 
-def close_run(folder: Path, *, by: str, note: str, data: Path | None, environment: Mapping[str, str]) -> RunResult:
+def close_run(
+    folder: Path,
+    *,
+    by: str,
+    note: str,
+    data: Path | None,
+    environment: Mapping[str, str],
+    made_safe: Callable[[], list[Fault]] | None = None,
+) -> RunResult:
     """Close an interrupted bundle. Raises ConfigError (no name, no bundle, closed), BenchHeld, RecordError.
 
-    A bench that cannot be made safe does not keep the record open: the result's faults say so, loudly.
+    A bench that cannot be made safe does not keep the record open: the result's faults say so, loudly. ``made_safe``
+    is for a program that has the bench open itself; it gives what was found.
     """
     if not by.strip():
         raise ConfigError([Fault("closing a run needs a name", "--by", 'write for example --by "Wang Fang"')])
@@ -53,7 +62,7 @@ def close_run(folder: Path, *, by: str, note: str, data: Path | None, environmen
     faults: list[Fault] = []
     if not kept.header.get("virtual_time"):
         note_use(folder, where, environment)
-        faults += _made_safe(folder, where)
+        faults += _made_safe(folder, where) if made_safe is None else made_safe()
         latch = put_owed(folder, Latches(where.path))  # before the record is closed: then nobody would ask any more
         faults += [] if latch is None else [told(latch)]
     return _closed(folder, kept, where, by.strip(), note, faults)

@@ -21,6 +21,8 @@ from drivers.errors import ConfigError, Fault
 from drivers.toml_text import read_text
 from drivers.units import Dimension, UnitError, parse_as, parse_quantity
 from sequences.document import Data, Document, read_document
+from sequences.language import Repeat, RepeatUntilStable, Step
+from sequences.tree import numbered
 
 SCHEMA = "cellbench/faults/1"
 _FIXED = ("fault", "where", "when", "for")
@@ -29,14 +31,52 @@ _WHEN = "write when: {at: 90 s}, {step: charge, after: 10 s} or {exchange: 200}"
 _DIMENSIONS = {"s": Dimension.TIME, "V": Dimension.VOLTAGE, "A": Dimension.CURRENT}
 
 
-def load_faults(path: Path, scene: SceneSpec) -> tuple[Strike, ...]:
-    """Read a script for a bench of these devices. Raises ConfigError with every slip."""
-    return read_faults(read_text(path, "fault script"), str(path), scene)
+class StepNames:
+    """What the steps of an expanded sequence can be called by in a script: kind, id or title, or path."""
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self._steps = steps
+        leaves = [step for _, step in numbered(steps) if not isinstance(step, Repeat | RepeatUntilStable)]
+        titles = (step.id or (step.title.en if step.title else step.kind) for step in leaves)
+        self.known = tuple(dict.fromkeys((*(step.kind for step in leaves), *titles)))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.known or self._is_path(name)
+
+    def _is_path(self, name: str) -> bool:
+        """Step, turn, step, and so on, down to a step that is no repeat."""
+        steps, turns = self._steps, 0
+        for index, part in enumerate(name.split("/")):
+            number = int(part) if part.isascii() and part.isdigit() else 0
+            if not 1 <= number <= (turns if index % 2 else len(steps)):
+                return False
+            if index % 2 == 0:
+                step = steps[number - 1]
+                turns = _turns(step)
+                steps = step.steps if isinstance(step, Repeat | RepeatUntilStable) else ()
+        return not turns
 
 
-def read_faults(text: str, where: str, scene: SceneSpec) -> tuple[Strike, ...]:
+def _turns(step: Step) -> int:
+    """How often its own steps run at most; 0 for a step that has none."""
+    match step:
+        case Repeat():
+            return step.count
+        case RepeatUntilStable():
+            return step.at_most
+        case _:
+            return 0
+
+
+def load_faults(path: Path, scene: SceneSpec, steps: StepNames | None = None) -> tuple[Strike, ...]:
+    """Read a script for a bench of these devices, and for these steps where they are known. Raises ConfigError with
+    every slip."""
+    return read_faults(read_text(path, "fault script"), str(path), scene, steps)
+
+
+def read_faults(text: str, where: str, scene: SceneSpec, steps: StepNames | None = None) -> tuple[Strike, ...]:
     """As :func:`load_faults`, from text."""
-    script = _Script(where, read_document(text, plain=True), scene)
+    script = _Script(where, read_document(text, plain=True), scene, steps)
     strikes = script.read()
     if script.faults:
         raise ConfigError(script.faults)
@@ -46,8 +86,8 @@ def read_faults(text: str, where: str, scene: SceneSpec) -> tuple[Strike, ...]:
 class _Script:
     """One walk over a script, gathering its strikes and every fault."""
 
-    def __init__(self, where: str, document: Document, scene: SceneSpec) -> None:
-        self._where, self._document, self._scene = where, document, scene
+    def __init__(self, where: str, document: Document, scene: SceneSpec, steps: StepNames | None) -> None:
+        self._where, self._document, self._scene, self._steps = where, document, scene, steps
         self.faults = [Fault(slip.error, f"{where}:{slip.mark.line}", slip.fix) for slip in document.slips]
 
     def read(self) -> tuple[Strike, ...]:
@@ -119,13 +159,20 @@ class _Script:
             return self._time(entry["at"], "at", here), None, 0.0, None
         if isinstance(entry, dict) and keys in ({"step"}, {"step", "after"}):
             after_s = self._time(entry["after"], "after", here) if "after" in entry else 0.0
-            return None, self._text(entry["step"], "step", here), after_s or 0.0, None
+            return None, self._step(entry["step"], here), after_s or 0.0, None
         if isinstance(entry, dict) and keys == {"exchange"}:
             text = entry["exchange"]
             if isinstance(text, str) and text.isdigit() and int(text) > 0:
                 return None, None, 0.0, int(text)
         self._fault("it is not said when", _WHEN, *here)
         return None, None, 0.0, None
+
+    def _step(self, value: Data, path: tuple[str | int, ...]) -> str:
+        name = self._text(value, "step", path)
+        if name and self._steps is not None and name not in self._steps:
+            known = ", ".join(self._steps.known)
+            self._fault(f"the sequence has no step `{name}`", f"a kind, a name or a path: {known}", *path, "step")
+        return name
 
     def _number(self, kind: FaultKind, key: str, value: Data, path: tuple[str | int, ...]) -> float | None:
         parameter = kind.params[key]
@@ -168,16 +215,20 @@ def written(strikes: tuple[Strike, ...], heading: str = "") -> str:
     """A script as it stands in a file, each parameter in its base unit."""
     lines = [*(f"# {line}" for line in heading.splitlines()), f"schema: {SCHEMA}", "faults:"]
     for strike in strikes:
-        if strike.at_s is not None:
-            when = f"at: {strike.at_s:g} s"
-        elif strike.step is not None:
-            when = f"step: {strike.step}, after: {strike.after_s:g} s"
-        else:
-            when = f"exchange: {strike.exchange}"
-        parts = [f"fault: {strike.fault}", *([f"where: {strike.where}"] if strike.where else []), f"when: {{{when}}}"]
+        where = [f"where: {strike.where}"] if strike.where else []
+        parts = [f"fault: {strike.fault}", *where, f"when: {{{when(strike)}}}"]
         if strike.for_s is not None:
             parts.append(f"for: {strike.for_s:g} s")
         units = {name: parameter.unit for name, parameter in strike.kind.params.items()}
         parts += [f"{name}: {value:g} {units[name]}".rstrip() for name, value in strike.params.items()]
         lines.append(f"  - {{{', '.join(parts)}}}")
     return "\n".join(lines) + "\n"
+
+
+def when(strike: Strike) -> str:
+    """When it is to strike, as it stands in a file."""
+    if strike.at_s is not None:
+        return f"at: {strike.at_s:g} s"
+    if strike.step is not None:
+        return f"step: {strike.step}, after: {strike.after_s:g} s"
+    return f"exchange: {strike.exchange}"

@@ -138,7 +138,7 @@ def prepare(order: Order, environment: Mapping[str, str]) -> Prepared:
     strikes: tuple[Strike, ...] = ()
     if order.simulate:
         scene = _spec(plan, order.seed)  # what the simulators refuse is refused now
-        strikes = () if order.faults is None else faulted.load(order.faults, scene)
+        strikes = () if order.faults is None else faulted.load(order.faults, scene, plan.sequence)
     mode: Mode = "simulated" if plan.simulated else "live"
     prepared = Prepared(order, plan, data, sample, source.text, mode, strikes=strikes)
     if order.resume is not None:
@@ -192,9 +192,11 @@ def run_simulated(
             if arrange is not None:
                 arrange(bench)
             if prepared.strikes:
-                with faulted.struck(prepared.strikes, bench, observer, seed=order.seed) as told:
-                    work = carry_out(prepared, far_end_of(bench), answers, told)
-                    return await asyncio.get_running_loop().create_task(work, name="run")
+                with faulted.struck(prepared.strikes, bench, observer, seed=order.seed) as script:
+                    work = carry_out(prepared, far_end_of(bench), answers, script.observer)
+                    result = await asyncio.get_running_loop().create_task(work, name="run")
+                    missed = [FaultRow.of(fault) for fault in script.missed()]
+                    return result.model_copy(update={"faults": [*result.faults, *missed]})
             return await carry_out(prepared, far_end_of(bench), answers, observer)
 
     return in_virtual_time(main(), speed=prepared.order.speed)

@@ -49,6 +49,8 @@ async def open_record(
             observer=observer,
         )
         heard.heard.update(resumed.heard)
+        if far.house is not None:
+            far.house.recorded(log)
         return resumed.run_id, order.resume, log, resumed
     house = far.house
     stays = far.truth is None or house is not None  # a bench in virtual time is gone with its run

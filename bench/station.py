@@ -91,7 +91,15 @@ class Station:
         await self.close()
 
     async def close(self) -> None:
-        """End what the devices do by themselves, then close every wire, the last opened first. Idempotent."""
+        """End what the devices do by themselves, then close every wire, the last opened first. Idempotent. Whoever is
+        cancelled meanwhile stays until every one is closed."""
+        closing = asyncio.get_running_loop().create_task(self._close(), name="close the station")
+        cancelled = await outlast(closing)
+        closing.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _close(self) -> None:
         for device in self.devices.values():
             if isinstance(device, Closes):
                 await device.close()

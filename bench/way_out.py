@@ -83,11 +83,13 @@ class WayOut:
         self._insisting = loop.create_task(self._safe.keep_trying(), name="keep trying")
 
     async def _insisted(self) -> None:
-        """What was not confirmed is tried until INSIST_S have gone by since; then it is left to a person."""
+        """What was not confirmed is tried until INSIST_S have gone by since; then it is left to a person. Without its
+        guardian, which owns the contactor's port, a run does what it can once and ends: the watchdogs do the rest."""
         insisting = self._insisting
         if insisting is None or insisting.done():
             return
-        left_s = max(0.0, self._safe_s + INSIST_S - asyncio.get_running_loop().time())
+        until_s = self._safe_s + (0.0 if self._link.lost.done() else INSIST_S)
+        left_s = max(0.0, until_s - asyncio.get_running_loop().time())
         self._link.ending(within_s=left_s + ENDS_WITHIN_S)
         await asyncio.wait([insisting], timeout=left_s)
         insisting.cancel()

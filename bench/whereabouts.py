@@ -130,7 +130,10 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     if state.is_absolute():
         return state / "cellbench"
     home = Path(environment.get("HOME", ""))
-    return (home if home.is_absolute() else Path.home()) / ".local" / "state" / "cellbench"
+    if not home.is_absolute():
+        fix = f"say in ${VARIABLE} where the register of benches lies, the same for every run on this bench"
+        raise ConfigError([Fault("this account has no home", "$HOME", fix)])
+    return home / ".local" / "state" / "cellbench"
 
 
 def acknowledged_by(used: Used) -> str:

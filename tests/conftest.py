@@ -66,7 +66,7 @@ def _state_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _state(_state_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def register_folder(_state_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own: the port of a bench that stood in another test is given out again."""
     folder = _state_of_all / str(next(_REGISTERS))
     monkeypatch.setenv(VARIABLE, str(folder))

@@ -21,6 +21,7 @@ from bench.cli import (
     run,
     sample,
     sequences,
+    service,
     simulate,
     verify,
 )
@@ -50,6 +51,7 @@ resume.add_to(app)
 verify.add_to(app)
 export.add_to(app)
 simulate.add_to(app)
+service.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

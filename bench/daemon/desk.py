@@ -13,11 +13,15 @@ from typing import Protocol
 from bench.daemon.views import (
     AlarmView,
     BenchView,
+    CellView,
     CheckView,
     EventView,
+    JudgementView,
     PromptAnswer,
     PromptView,
     RunView,
+    SampleView,
+    SequenceView,
     SeriesView,
     StartRequest,
 )
@@ -76,6 +80,13 @@ class Desk(Protocol):
         points: int,
     ) -> SeriesView:
         """Readings of a run, or of what a channel has said lately, in at most so many points."""
+        ...
+
+    async def sequences(self) -> Sequence[SequenceView]: ...
+    async def cells(self) -> Sequence[CellView]: ...
+    async def samples(self, *, search: str = "", limit: int = 50) -> Sequence[SampleView]: ...
+    async def judge(self, run_id: str, question: str, *, answer: bool, note: str, by: str) -> JudgementView:
+        """A person's judgement on a closed run, as ``cellbench judge`` adds it."""
         ...
 
     def listen(self, hear: Callable[[EventView], None], *, after: int | None = None) -> Callable[[], None]:

@@ -241,3 +241,48 @@ class SeriesView(View):
     low: Mapping[str, tuple[float | None, ...]]
     high: Mapping[str, tuple[float | None, ...]]
     marks: tuple[EventView, ...] = ()
+
+
+class SequenceView(View):
+    """A sequence that the daemon can start. ``parameters`` are what may be overridden, each with its value as written."""
+
+    id: str
+    title: Words
+    summary: Words
+    abuse: bool
+    standard: str | None = None
+    status: str | None = None
+    parameters: Mapping[str, str] = Field(default_factory=dict)
+
+
+class CellView(View):
+    """A cell file that the daemon knows, by its name."""
+
+    name: str
+    title: str
+    chemistry: str | None = None
+
+
+class SampleView(View):
+    """A sample's record, as far as a start and a hand-over need it."""
+
+    id: str
+    type: str
+    serial: str
+    batch: str
+    state: str
+    mass_kg: float | None = None
+    runs: tuple[str, ...] = ()
+
+
+class JudgementView(View):
+    """A later judgement of a closed run, as it was added: ``amendment`` is its file in the bundle."""
+
+    run_id: str
+    question: str
+    answer: bool
+    by: str
+    amendment: str
+    verdict_before: str
+    verdict: str
+    awaiting: tuple[str, ...] = ()

@@ -150,11 +150,21 @@ class Link:
         doing = "handing over the safe plan"
         if self._gone:
             raise DeviceError("guardian", doing, self._gone, "start the run again")
-        answer = await self._asked({"arm": plan.document(), "folder": str(folder)}, doing, self._handles)
+        was, self._armed = self._armed, False  # it makes drivers and waits for its disk: silence says nothing now
+        try:
+            answer = await self._asked({"arm": plan.document(), "folder": str(folder)}, doing, self._handles)
+        finally:
+            self._arm_again(was=was)
         if answer["armed"] is not True:
             raise DeviceError("guardian", doing, str(answer["armed"]), "mend what it names, then start the run again")
         self._armed = True
         self._watch()
+
+    def _arm_again(self, *, was: bool) -> None:
+        """As before another plan was handed over; a guardian that was lost meanwhile is told now."""
+        self._armed = was
+        if was and self._gone:
+            self._lose(self._gone)
 
     async def release(self) -> None:
         self._armed = False

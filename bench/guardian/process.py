@@ -176,6 +176,9 @@ class Guardian:
         except Exception as error:  # noqa: BLE001 - a driver of a third party: the run is told, and does not begin
             return f"{type(error).__name__}: {error}"
         self._bench = bench
+        if self._journal is not None:  # another plan in place of the one before
+            self._journal.note("armed_anew")
+            self._journal.close()
         child = None if self._child is None else self._child.pid
         self._journal = Journal(
             Path(message["folder"]),

@@ -1,4 +1,4 @@
-"""The systemd unit of a bench, as text: ``python -m bench.guardian.unit --folder /var/lib/cellbench COMMAND...``.
+"""The systemd unit of a bench, as text; ``cellbench service install`` writes it.
 
 Its numbers are computed, not chosen: ``TimeoutStopSec`` lies above the longest that a safe state can take, first in the
 run and then, should that hang, once more in the guardian.
@@ -6,12 +6,12 @@ run and then, should that hang, once more in the guardian.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
+import os
 from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
+from typing import Literal
 
 from bench.guardian.channel import SILENCE_S
 from bench.guardian.process import GONE_S
@@ -19,6 +19,9 @@ from bench.guardian.takeover import ISOLATE_S, OPEN_S
 from bench.safe_plan import longest_s, steps_for
 from drivers.capabilities import DeviceKind
 
+MADE_BY = "Made by `cellbench service install`"
+#: The options whose folders a command writes to.
+WRITTEN = ("--data", "--out")
 #: systemd acts when the guardian has said nothing for so long.
 WATCHDOG_S = 10
 #: The most fire detectors' devices that a safe state looks at afresh.
@@ -42,21 +45,38 @@ def stop_s() -> int:
     return math.ceil(safe_s() + own_s() + MARGIN_S)
 
 
-def unit(command: Sequence[str], *, folder: str, user: str = "cellbench", title: str = "test bench") -> str:
-    """The unit's text. ``command`` begins with an absolute path. Raises ValueError for what no unit can say."""
+def unit(
+    command: Sequence[str],
+    *,
+    folder: str,
+    state: str,
+    user: str = "cellbench",
+    title: str = "test bench",
+    restart: Literal["no", "on-failure"] = "no",
+    made_by: str = MADE_BY,
+) -> str:
+    """The unit's text. ``command`` begins with an absolute path and works in ``folder``; ``state`` is where the
+    register of benches lies. These, and what ``--data`` and ``--out`` of the command name, can be written, and nothing
+    else. ``restart``: on failure only for a command that comes up safe and holds. Raises ValueError for what no unit
+    can say."""
     if not command or not command[0].startswith("/"):
         raise ValueError("the command of a unit begins with an absolute path")
-    if not folder.startswith("/"):
-        raise ValueError("the folder of a unit is an absolute path")
-    for text in (*command, folder, user, title):
+    for path in (folder, state):
+        if not path.startswith("/"):
+            raise ValueError(f"the folders of a unit are absolute paths, not {path!r}")
+    for text in (*command, folder, state, user, title, made_by):
         if not text.isprintable():
             raise ValueError(f"{text!r} cannot stand in a unit")
     page = Template(files("bench.guardian").joinpath("cellbench.service.in").read_text(encoding="utf-8"))
     return page.substitute(
         title=_escaped(title),
-        command=" ".join(_quoted(word) for word in command),
+        command=" ".join(_quoted(_escaped(word).replace("$", "$$")) for word in command),
         folder=_escaped(folder),
+        state=_quoted(_escaped(f"CELLBENCH_STATE={state}")),
+        writable=" ".join(_quoted(_escaped(path)) for path in writable(command, folder=folder, state=state)),
         user=user,
+        restart=restart,
+        made_by=made_by,
         watchdog_s=WATCHDOG_S,
         longest_s=f"{safe_s():g}",
         own_s=f"{own_s():g}",
@@ -64,31 +84,27 @@ def unit(command: Sequence[str], *, folder: str, user: str = "cellbench", title:
     )
 
 
+def writable(command: Sequence[str], *, folder: str, state: str) -> tuple[str, ...]:
+    """The folders that this command writes to, absolute, none within another: all else is read-only for it."""
+    paths = {os.path.normpath(folder), os.path.normpath(state)}
+    for word, behind in zip(command, (*command[1:], ""), strict=True):
+        option, equals, value = word.partition("=")
+        named = value if equals else behind
+        if option in WRITTEN and named:
+            paths.add(os.path.normpath(os.path.join(folder, named)))  # noqa: PTH118 - text, no file of this machine
+    return tuple(sorted(path for path in paths if not any(_below(path, other) for other in paths)))
+
+
+def _below(path: str, other: str) -> bool:
+    return path.startswith(f"{other.rstrip('/')}/") and path != other
+
+
 def _escaped(text: str) -> str:
     return text.replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """One word of a command line as systemd takes it apart: specifiers and variables are meant as they stand."""
-    plain = _escaped(word).replace("$", "$$")
-    if plain and not any(letter in plain for letter in " '\"\\;"):
-        return plain
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.guardian.unit", description="Print a systemd unit.")
-    parser.add_argument("--folder", default="/var/lib/cellbench", help="where it works and keeps its data")
-    parser.add_argument("--user", default="cellbench")
-    parser.add_argument("--title", default="test bench")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="/path/to/cellbench run ... --live")
-    given = parser.parse_args(arguments)
-    command = given.command[1:] if given.command[:1] == ["--"] else given.command
-    try:
-        sys.stdout.write(unit(command, folder=given.folder, user=given.user, title=given.title))
-    except ValueError as error:
-        parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    """One word of a line as systemd takes it apart; specifiers and variables stand in it as they are meant."""
+    if word and not any(letter in word for letter in " '\"\\;"):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

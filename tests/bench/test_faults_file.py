@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.faults_file import read_faults, written
+from bench.faults_file import StepNames, read_faults, written
 from bench.run import prepare
 from bench.simulated import FAULTS, SceneSpec, scene_spec
 from drivers import ConfigError
+from sequences import parse
 from simulators.strikes import Strike
-from tests.scenarios.runs import order
+from tests.scenarios.runs import order, run
 
 HEAD = "schema: cellbench/faults/1\nfaults:\n"
 
@@ -115,3 +117,61 @@ def test_what_ends_the_program_itself_is_not_for_a_run_of_ones_own(tmp_path: Pat
     asked = order(tmp_path)
     with pytest.raises(ConfigError, match="killed"):
         prepare(type(asked)(**{**vars(asked), "faults": script}), {})
+
+
+REPEATED = """\
+schema: cellbench/sequence/1
+id: test/turns
+title: {en: Turns, zh: 循环}
+summary: {en: Turns., zh: 循环。}
+log: {every: 1 s}
+steps:
+  - rest: {duration: 1 s, title: {en: At first, zh: 先}}
+  - repeat:
+      count: 3
+      steps:
+        - rest: {id: pause, duration: 1 s}
+        - repeat:
+            count: 2
+            steps:
+              - rest: {duration: 1 s}
+"""
+
+
+def test_a_step_is_named_by_kind_id_title_or_path() -> None:
+    names = StepNames(parse(REPEATED, "turns.yaml").steps)
+    for good in ("rest", "pause", "At first", "1", "2/1/1", "2/3/1", "2/3/2/2/1"):
+        assert good in names, good
+    for bad in ("charge", "repeat", "", "0", "3", "2", "1/1", "2/1", "2/4/1", "2/3/2", "2/3/2/3/1", "2/1/1/1", "-1"):
+        assert bad not in names, bad
+
+
+def test_a_step_that_the_sequence_has_not_is_refused_at_its_line(tmp_path: Path) -> None:
+    script = tmp_path / "faults.yaml"
+    script.write_text(
+        HEAD
+        + "  - {fault: estop, where: chamber1, when: {step: charge}}\n"
+        + "  - {fault: estop, where: chamber1, when: {step: nosuchstep}}\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        prepare(replace(order(tmp_path), faults=script), {})
+    (fault,) = refused.value.faults
+    assert "no step `nosuchstep`" in fault.error
+    assert fault.where == f"{script}:4"
+    for name in ("out", "in", "charge", "discharge", "rest"):
+        assert name in fault.fix
+
+
+def test_a_fault_that_never_struck_is_in_the_result(tmp_path: Path) -> None:
+    """The short run takes some 27 minutes of its own time; one fault is for an hour later, one for its charge."""
+    script = tmp_path / "faults.yaml"
+    script.write_text(
+        HEAD
+        + "  - {fault: late_reply, where: psb, when: {step: charge, after: 1 s}, by: 0.1 s}\n"
+        + "  - {fault: estop, where: chamber1, when: {at: 90 min}}\n"
+    )
+    result, _ = run(replace(order(tmp_path), faults=script))
+    assert result.verdict == "pass"
+    (missed,) = [fault for fault in result.faults if "never struck" in fault.error]
+    assert "estop" in missed.error
+    assert missed.where == "chamber1 at: 5400 s"

@@ -45,3 +45,27 @@ async def test_all_missing_devices_are_told_at_once_and_nothing_stays_open() -> 
     # each device by its name, those that share a wire too; the others are under /dev/serial, where nothing is
     assert [fault.where for fault in caught.value.faults] == ["psb", "io1", "ch1", "th1", "v1"]
     assert any(f":{port}" in str(fault) for fault in caught.value.faults)
+
+
+class _Closing:
+    """A wire that takes a few turns of the loop to close."""
+
+    closed = False
+
+    async def close(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.closed = True
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_whoever_is_cancelled_while_it_closes_leaves_no_wire_open(turns: int) -> None:
+    station = Station(plan_of(ONE_CYCLE), CLOCK, urls={}, simulated=False)
+    wires = [_Closing() for _ in station.wires]
+    station.wires = dict(zip(station.wires, wires, strict=True))  # type: ignore[arg-type]
+    closing = asyncio.get_running_loop().create_task(station.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert all(wire.closed for wire in wires) or turns == 0  # before its first turn nothing was begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.open_runs import ORDER, OpenRuns
 from bench.whereabouts import FOLDER, Whereabouts, latched_elsewhere, state_folder, used_by
 from drivers import BenchHeld, ConfigError, RecordError
 from tests.bench.stand_ins import DEMO
+from tests.scenarios.runs import order, run
 
 LATCH = Latch(
     bench="demo", run_id="0001-x", bundle="runs/0001-x", utc_s=1.7e9, kind="interlock", rule="door", safe=True
@@ -69,6 +71,8 @@ def test_where_the_register_lies() -> None:
     assert state_folder({"CELLBENCH_STATE": "/s", "XDG_STATE_HOME": "/x", "HOME": "/h"}) == Path("/s")
     assert state_folder({"CELLBENCH_STATE": "", "XDG_STATE_HOME": "/x", "HOME": "/h"}) == Path("/x/cellbench")
     assert state_folder({"XDG_STATE_HOME": "relative", "HOME": "/h"}) == Path("/h/.local/state/cellbench")
+    with pytest.raises(ConfigError, match="no home"):
+        state_folder({})
     with pytest.raises(ConfigError, match="absolute"):
         state_folder({"CELLBENCH_STATE": "here", "HOME": "/h"})
 
@@ -224,3 +228,28 @@ def test_the_folder_that_takes_the_latch_of_a_dead_run_is_noted_too(tmp_path: Pa
     Latches(tmp_path / "b").put(LATCH)
     with pytest.raises(BenchHeld, match="door"):
         claimed(file, tmp_path / "a", tmp_path / "state")
+
+
+def test_a_run_in_virtual_time_notes_nothing(tmp_path: Path, register_folder: Path) -> None:
+    result, _ = run(order(tmp_path))
+    assert result.verdict == "pass"
+    assert state_folder(os.environ) == register_folder
+    assert not register_folder.exists()
+
+
+@pytest.mark.parametrize("below", ["", "latches", "open-runs"])
+def test_a_data_folder_that_may_not_be_looked_into_refuses(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    """Another account's: pathlib's glob would pass over it in silence. Rights bind no root: stood in."""
+    claimed(file, tmp_path / "a", tmp_path / "state")
+    closed, listed = tmp_path / "a" / below, os.listdir
+
+    def denied(path: str) -> list[str]:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr("bench.whereabouts.os.listdir", denied)
+    with pytest.raises(RecordError, match="cannot be read: Permission denied"):
+        claimed(file, tmp_path / "b", tmp_path / "state")

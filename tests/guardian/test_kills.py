@@ -114,6 +114,7 @@ async def one(bench: Standing, watch: Watch, draw: random.Random, number: int) -
         kill(run.pid, signal.SIGKILL)
     await over(run)
     watch.allowed_until_s = loop.time()
+    shutil.rmtree(bench.data, ignore_errors=True)  # else what it left there holds the next run up
     return "ended before it was struck"
 
 

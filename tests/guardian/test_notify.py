@@ -12,7 +12,7 @@ import pytest
 
 from bench.guardian import unit as units
 from bench.guardian.notify import Notifier
-from bench.guardian.unit import main, own_s, safe_s, stop_s, unit
+from bench.guardian.unit import own_s, safe_s, stop_s, unit, writable
 from bench.safe_plan import FEEDBACK_DEADLINE_S, FEEDBACK_EXCHANGE_S, OTHER_DEADLINE_S, SWITCHES_DEADLINE_S
 
 COMMAND = ("/bin/true", "run", "a sequence", "--live", 'say "5 %" $HOME')
@@ -56,7 +56,7 @@ def test_the_unit_stops_no_safe_state_half_way() -> None:
     feedback_s = 0.15 + SWITCHES_DEADLINE_S + FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S
     assert safe_s() == max(feedback_s, OTHER_DEADLINE_S) + units.DETECTORS * 1.0 + OTHER_DEADLINE_S
     assert stop_s() > safe_s() + own_s()
-    text = unit(COMMAND, folder="/var/lib/cellbench")
+    text = unit(COMMAND, folder="/var/lib/cellbench", state="/var/lib/cellbench/state")
     assert f"TimeoutStopSec={stop_s()}\n" in text
     for line in ("Type=notify", "KillMode=mixed", "NotifyAccess=main", "WatchdogSec=10", "Restart=no"):
         assert f"{line}\n" in text
@@ -69,14 +69,33 @@ def test_the_unit_stops_no_safe_state_half_way() -> None:
 )
 def test_what_no_unit_can_say_is_refused(command: tuple[str, ...], folder: str) -> None:
     with pytest.raises(ValueError, match="unit"):
-        unit(command, folder=folder)
+        unit(command, folder=folder, state="/s")
+    with pytest.raises(ValueError, match="unit"):
+        unit(COMMAND, folder="/x", state="here")
 
 
-def test_the_unit_is_printed_for_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--folder", "/srv/bench", "--", *COMMAND])
-    assert "WorkingDirectory=/srv/bench\n" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["--folder", "here", "--", *COMMAND])
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ((), ("/lib/b",)),
+        (("--data", "runs"), ("/lib/b",)),
+        (("--data", "/srv/data"), ("/lib/b", "/srv/data")),
+        (("--data=/srv/data", "--out", "/srv/data/out"), ("/lib/b", "/srv/data")),
+        (("--data", "../other", "--out=/srv/bee"), ("/lib/b", "/lib/other", "/srv/bee")),
+        (("--bench", "/etc/b.toml", "--data"), ("/lib/b",)),
+    ],
+)
+def test_what_the_command_writes_to_can_be_written(options: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """ProtectSystem=strict makes all else read-only: a run whose data lie elsewhere could not keep its record."""
+    command = ("/bin/cellbench", "run", *options)
+    assert writable(command, folder="/lib/b", state="/lib/b/state") == wanted
+    assert f"ReadWritePaths={' '.join(wanted)}\n" in unit(command, folder="/lib/b", state="/lib/b/state")
+
+
+def test_the_register_of_benches_can_be_written_and_is_named() -> None:
+    text = unit(COMMAND, folder="/lib/b", state="/srv/state of 50 %")
+    assert 'ReadWritePaths=/lib/b "/srv/state of 50 %%"\n' in text
+    assert 'Environment="CELLBENCH_STATE=/srv/state of 50 %%"\n' in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
@@ -90,7 +109,7 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
         )
         return done.returncode, done.stdout + done.stderr
 
-    good = unit(COMMAND, folder=str(tmp_path), user="root")
+    good = unit(COMMAND, folder=str(tmp_path), state=str(tmp_path / "a state"), user="root", restart="on-failure")
     assert verified(good) == (0, "")
     _, said = verified(good.replace("KillMode=mixed", "KillMode=mixedly"))
     assert "kill mode" in said.lower()  # it does look

@@ -83,6 +83,9 @@ def test_what_a_run_has_left_is_known_in_every_folder(tmp_path: Path) -> None:
 
         done = call(*live(there, quick(there, 4), bench), folder=there)
         assert done.returncode == 0, done.stderr
+        events = (Path(last_object(done)["bundle"]) / "events.jsonl").read_text()
+        assert '"step_started"' in events
+        assert "port_shared" not in events, "the run's own guardian is no foreign program"
 
 
 def folders(tmp_path: Path) -> tuple[Path, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,9 @@ def test_a_refused_start_latches_what_the_dead_run_owed(tmp_path: Path, monkeypa
         assert latch is not None
         assert (latch.rule, latch.run_id) == (DOOR, events(bundle)[0]["data"]["run_id"])
 
-        closed = await asyncio.to_thread(close_run, bundle, by="Zhao", note="", data=bench.folder, environment={})
+        closed = await asyncio.to_thread(
+            close_run, bundle, by="Zhao", note="", data=bench.folder, environment=os.environ
+        )
         assert closed.verdict == "aborted"
         with pytest.raises(BenchHeld, match=DOOR):
             Latches(bench.folder).refuse("demo")
@@ -83,7 +86,9 @@ def test_a_refused_start_latches_what_the_dead_run_owed(tmp_path: Path, monkeypa
 def test_closing_it_latches_before_anybody_may_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(bench: Standing) -> None:
         bundle = await _killed_in_its_trip(bench, monkeypatch)
-        closed = await asyncio.to_thread(close_run, bundle, by="Zhao", note="", data=bench.folder, environment={})
+        closed = await asyncio.to_thread(
+            close_run, bundle, by="Zhao", note="", data=bench.folder, environment=os.environ
+        )
         assert any("the bench is latched" in fault.error for fault in closed.faults)
         assert not verify(bundle).problems
         with pytest.raises(BenchHeld, match=DOOR):

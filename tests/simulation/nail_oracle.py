@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
+from math import inf
 
 from bench.record import Record
 from simulators.strikes import Struck
@@ -109,7 +110,9 @@ def _stops(found: Found, faults: Faults, judged: Judged) -> None:
         name = it.strike.fault
         if name == "person_stops" and faults.frozen(it.at_s - 8.0, it.at_s + STOP_S):
             continue
-        until_s = it.at_s + (it.strike.for_s or 0.0) if name == "frozen" else found.ended_s
+        until_s = found.ended_s if name != "killed" else inf  # a dead program's rig goes on by itself
+        if name == "frozen":
+            until_s = it.at_s + (it.strike.for_s or 0.0)
         _stopped(found.strokes, it, until_s, judged)
 
 

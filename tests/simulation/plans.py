@@ -26,7 +26,8 @@ def text_of(world: World, findings: list[str]) -> str:
     )
     if world.nailed:
         heading += f", nail into {world.nailed}" + (", awkward people" if world.awkward else "")
-    return written(world.strikes, "\n".join([heading, *(f"found: {line.splitlines()[0]}" for line in findings)]))
+    text = written(world.strikes, "\n".join([heading, *(f"found: {line.splitlines()[0]}" for line in findings)]))
+    return text if world.strikes else f"{text.rstrip()} []\n"
 
 
 def read(path: Path, scene: SceneSpec) -> World:

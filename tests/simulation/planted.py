@@ -106,8 +106,8 @@ async def _ask(self, line, device, doing, deadline_s, pause_s, *, urgent):
     Bug(
         "a stop waits for the step to end",
         "bench.engine:_Run.go",
-        "self._take_energy_away(cause)",
-        "await asyncio.wait([work], timeout=10.0); self._take_energy_away(cause)",
+        "self._way_out.take_energy_away(",
+        "await asyncio.wait([work], timeout=10.0); self._way_out.take_energy_away(",
     ),
     Bug(
         "one person starts the nail",
@@ -136,9 +136,9 @@ async def _ask(self, line, device, doing, deadline_s, pause_s, *, urgent):
     ),
     Bug(
         "a trip ends the observation",
-        "bench.engine:_Run._sample_is_touched",
+        "bench.engine:_Run._owed",
         "",
-        "async def _sample_is_touched(self, cause): return False",
+        "async def _owed(self, cause): return False",
         nailed=True,
     ),
     Bug(

@@ -66,7 +66,7 @@ NAIL_WORLDS: Mapping[str, tuple[int, tuple[Strike, ...]]] = {
     "what has not made contact is not stopped": (0, (Strike("smoke", "chamber1", step="start", after_s=0.1),)),
     "the rig does not miss its host": (0, (Strike("killed", step="start", after_s=0.3),)),
     "making safe pulls the nail out": (0, ()),
-    "a trip ends the observation": (0, (Strike("door_opens", "rig1", step="start", after_s=2.5),)),
+    "a trip ends the observation": (0, (Strike("person_stops", step="observe", after_s=10.0),)),
     "the exhaust is switched off with the rest": (0, ()),
 }
 

@@ -1,0 +1,127 @@
+"""The daemon: opens a house, lets people in through whatever is started beside it, and leaves the bench safe.
+
+The bench's loop is the main thread's. What serves people runs in a thread of its own and reaches the bench through the
+desk alone, so that nothing a browser does, or fails to do, holds up a guard, a log or a stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any
+
+from bench.daemon.desk import Desk
+from bench.daemon.front_desk import FrontDesk
+from bench.daemon.house import BenchHouse
+from bench.daemon.log_lines import logged
+from bench.daemon.opening import live_house, simulated_house
+from bench.daemon.settings import DeskSettings
+from bench.simulated import in_virtual_time
+from bench.stop_signals import stop_signals
+
+#: Enters with the desk, when the house is open; leaves when people are to go. A thread of its own is its business.
+Beside = Callable[[Desk], AbstractContextManager[object]]
+#: The wall is made anew so often, in real time.
+VIEW_S = 0.2
+#: How often it is looked whether somebody has closed an interrupted run from a shell, in real time.
+HOLDS_S = 5.0
+#: In virtual time without a speed there is nobody to look on in real time.
+UNHURRIED = 300.0
+#: The people's thread may take so long to go.
+LEAVE_S = 10.0
+
+
+def serve(settings: DeskSettings, *, beside: tuple[Beside, ...] = (), speed: float | None = 1.0) -> None:
+    """Until SIGTERM, Ctrl-C or a closed terminal; every run is then stopped and seen to its end. ``speed`` is that of a
+    simulated bench. Raises BenchError where the house cannot be opened.
+
+    People are let out last: they may watch the runs end.
+    """
+    if settings.mode == "simulated":
+        in_virtual_time(_serve(settings, simulated_house(settings), beside, speed or UNHURRIED), speed=speed)
+    else:
+        asyncio.run(_serve(settings, live_house(settings), beside, 1.0))
+
+
+async def _serve(
+    settings: DeskSettings,
+    opening: AbstractAsyncContextManager[BenchHouse],
+    beside: tuple[Beside, ...],
+    speed: float,
+) -> None:
+    with stop_signals() as stop:
+        async with opening as house:
+            desk = FrontDesk(house)
+            with logged(house.bulletin, settings):
+                async with _kept_up(house, speed):
+                    entered = [start(desk) for start in beside]
+                    for each in entered:
+                        each.__enter__()
+                    try:
+                        await stop.wait()
+                        await house.runs.stop_all("the end of the program")
+                    finally:
+                        for each in reversed(entered):
+                            await asyncio.get_running_loop().run_in_executor(None, each.__exit__, None, None, None)
+
+
+@asynccontextmanager
+async def _kept_up(house: BenchHouse, speed: float) -> AsyncIterator[None]:
+    """The wall made anew, and the holds looked for, at a pace of real time."""
+
+    async def every(period_s: float, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        while True:
+            await asyncio.sleep(period_s * speed)
+            await act()
+
+    async def refresh() -> None:
+        house.refresh()
+
+    tasks = [
+        asyncio.get_running_loop().create_task(every(VIEW_S, refresh), name="wall"),
+        asyncio.get_running_loop().create_task(every(HOLDS_S, house.look_for_holds), name="holds"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def in_thread(serving: Callable[[asyncio.Event], Coroutine[Any, Any, None]], name: str) -> Iterator[None]:
+    """Run a coroutine in a loop and a thread of its own; it is to end when its event is set. What it raises before that
+    is raised here, at the latest on leaving."""
+    ready = threading.Event()
+    failed: list[BaseException] = []
+    ends: list[Callable[[], object]] = []
+
+    async def main() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        ends.append(partial(loop.call_soon_threadsafe, stop.set))
+        ready.set()
+        await serving(stop)
+
+    def work() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001 - it is told in the thread that waits
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield
+    finally:
+        if ends and thread.is_alive():
+            ends[0]()
+        thread.join(LEAVE_S)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,1 @@
+"""The daemon: many runs at once on one simulated bench, in virtual time."""
