@@ -61,10 +61,11 @@ class AfterTrip:
             self._spoke = Cause(EndKind.SAMPLE_EVENT, fields["rule"], fields.get("device"), fields.get("value"))
         self._log.event(kind, **fields)
 
-    async def latch(self, guard: Guard) -> None:
+    async def latch(self, guard: Guard, ended: SafeResult | None = None) -> None:
         """A trip, a detector that spoke, a bench that is not proven safe: it stays so until a person has looked. Once
-        the safe state has ended; called again after the observation, for what that brought."""
-        safe = await self._safe.begin("latch")
+        the safe state has ended; called again after the observation, for what that brought, and with how the bench
+        was ``ended`` at the very end."""
+        safe = ended or await self._safe.begin("latch")
         with suppress(RecordError):  # told by log.failed
             self._first_out.write_before()
         if self._latched:

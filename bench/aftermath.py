@@ -87,9 +87,9 @@ class Aftermath:
         channel = self._place()
         self._points = {name: _Point(loop_s, []) for name in channel.surface}
         self._detectors = {name: kind for kind, name in channel.detectors.items()}
-        self._event("contact", what=what, at_s=self.begun_s, **fields)
-        self._on_begin()
         self._stream.subscribe(Stage.LIVE, self._deliver)
+        self._on_begin()
+        self._event("contact", what=what, at_s=self.begun_s, **fields)  # last: what it raises changes nothing
 
     def contact_at(self, mono_s: float) -> None:
         """The rig's own buffer says when it was: the readings since then count."""

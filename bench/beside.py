@@ -73,7 +73,8 @@ class AtOnce:
 
 
 class Threads:
-    """Daemon threads, one queue. They start with the first job. Without a running loop a job is done at once."""
+    """Daemon threads, one queue. They start with the first job. Without a running loop a job is done at once, and so it
+    is while the machine has no thread to give: it holds the loop up then, but is never left undone."""
 
     def __init__(self, name: str, count: int = 1) -> None:
         self._name = name
@@ -87,16 +88,21 @@ class Threads:
         except RuntimeError:
             AtOnce().begin(job, told)
             return
-        if not self._threads:
-            self._start()
-        self._jobs.put((job, loop, told))
+        if self._threads or self._start():
+            self._jobs.put((job, loop, told))
+        else:
+            AtOnce().begin(job, told)
 
-    def _start(self) -> None:
-        for at in range(self._count):
-            thread = threading.Thread(target=self._work, name=f"{self._name} {at + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        atexit.register(self._end)
+    def _start(self) -> bool:
+        """Whether there is a thread now; fewer than were asked for will do."""
+        with suppress(RuntimeError):  # no thread can be had
+            for at in range(self._count):
+                thread = threading.Thread(target=self._work, name=f"{self._name} {at + 1}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        if self._threads:
+            atexit.register(self._end)
+        return bool(self._threads)
 
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:

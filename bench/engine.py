@@ -38,7 +38,7 @@ from bench.poller import Poller
 from bench.preflight import Preflight
 from bench.recorder import Recorder
 from bench.resumption import Resumption
-from bench.safe_state import SafeResult, SafeState, outlast
+from bench.safe_state import SafeResult, SafeState, after_frames, outlast
 from bench.screen import Screen
 from bench.seat import Seat
 from bench.station import Station
@@ -234,6 +234,8 @@ class _Run:
             self._note("crash", trace="".join(traceback.format_exception(error)))
         ending = loop.create_task(self._ended(work), name="way out")
         cancelled |= await outlast(ending)
+        latching = loop.create_task(self._after_trip.latch(self._guard, ending.result()), name="latch")
+        cancelled |= await outlast(latching)  # what the very end showed
         tasks = [*pollers, timer, stopped]
         for task in tasks:
             task.cancel()
@@ -293,7 +295,7 @@ class _Run:
         if self._guard.cause is not None:
             return self._guard.cause, None
         if self._trouble.done():
-            return self._trouble.result(), self._log.suspect
+            return self._trouble.result(), self._log.failed or self._log.suspect
         if self._link.lost.done():
             return Cause(EndKind.HOST, f"guardian lost: {self._link.lost.result()}"), None
         crashed = next((task for task in watching if task.done()), None)
@@ -330,6 +332,11 @@ class _Run:
         if not self._trouble.done():
             self._trouble.set_result(trouble.cause)
 
+    def _unkept(self, error: RecordError) -> None:
+        """What could not be kept: the run ends for it, while the devices are read on."""
+        if not self._trouble.done():
+            self._trouble.set_result(cause_of(error))
+
     def _stimulated(self) -> None:
         self._guard.stimulated = True
         self.on_stimulus()
@@ -360,6 +367,10 @@ class _Run:
         await self._way_out.give_back(result)
         return result
 
+    def _heat_off(self, why: str) -> None:
+        self._safe.burnt()
+        self._zone_heat.off(why)
+
     def _made_stroke(self, answers: Answers) -> StrokeRun | None:
         rig = self._station.rig
         if rig is None:
@@ -385,6 +396,7 @@ class _Run:
                 stream=self._stream,
                 event=self._log.event,
                 deviates=lambda device, text: self._guard.deviates(device, text),
+                unkept=self._unkept,
             )
             for name, device in self._station.devices.items()
         )
@@ -405,10 +417,11 @@ class _Run:
             event=self._after_trip.event,
             take_energy_away=self._safe.begin,
             warned=lambda text: self._screen.tell(Message(text, loud=True)),
-            heat_off=self._zone_heat.off,
+            heat_off=self._heat_off,
             energised_at_most_s=self._plan.energised_at_most_s,
             beat=self._checked,
             beat_s=self._link.every_s,
+            soon=after_frames,
         )
 
     def _note(self, kind: str, **fields: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ class EventWriter:
         self._journals[-1].put(line + b"\n")
         self.count += 1
         self.head = digest(line)
+
+    def share_lock(self) -> int | None:
+        """Another descriptor of the bundle's lock, which is the caller's to close: the bundle is owned until the last
+        one is closed, by whichever process. None where nothing is open. Raises OSError."""
+        return os.dup(self._journals[0].handle) if self._journals else None
 
     def close(self) -> None:
         """Let go of the files, and last of the lock. Idempotent."""

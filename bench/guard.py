@@ -98,6 +98,7 @@ class Guard:
         energised_at_most_s: float = math.inf,
         beat: Callable[[], None] = lambda: None,
         beat_s: float = math.inf,
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         now_s = asyncio.get_running_loop().time()
         self.error = ""
@@ -109,6 +110,7 @@ class Guard:
             warned=warned,
             heat_off=heat_off,
             burns=lambda: self.burns,
+            soon=soon,
         )
         self._period_s = period_s
         self._lost = lost

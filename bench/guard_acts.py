@@ -1,7 +1,8 @@
 """What follows from what the guard finds: a warning, a stop, a trip, a note, the heat of the zone put out.
 
 Acting never hangs on the disk. Whatever a batch of readings calls for is done first; what is to be recorded of it waits
-until :meth:`GuardActs.write`, in the order in which it came about, within the same turn of the loop.
+until :meth:`GuardActs.write`, in the order in which it came about: within the same turn of the loop, or, where energy
+is being taken away, once the commands have left.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from drivers.errors import RecordError
 
 class GuardActs:
     """Ends a run once, and notes what does not call for it. What it is given does what :class:`bench.guard.Guard` says
-    of it; ``burns()`` says whether a detector of fire or gas speaks now."""
+    of it; ``burns()`` says whether a detector of fire or gas speaks now. ``soon`` calls what it is given a little
+    later: what follows taking energy away is written then; without it, at the end of the batch."""
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class GuardActs:
         warned: Callable[[str], Any],
         heat_off: Callable[[str], Any],
         burns: Callable[[], bool],
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.cause: Cause | None = None
         self.later: Cause | None = None
@@ -47,6 +50,8 @@ class GuardActs:
         self._warned = warned
         self._heat_off = heat_off
         self._burns = burns
+        self._soon = soon
+        self._put_off = False
         self._taken = False
         self._heat_is_off = False
         self._unanswered: Cause | None = None
@@ -84,7 +89,7 @@ class GuardActs:
                 self._unanswered = self._unanswered or cause
             return
         if self.cause is not None and stops_motion(cause):
-            self._take_energy_away(f"after a trip: {cause.rule}", fire=self._burns(), stop_motion=True)
+            self._take_away(f"after a trip: {cause.rule}", fire=self._burns(), stop_motion=True)
         self._end(cause, tier)
 
     def energised(self) -> None:
@@ -98,7 +103,13 @@ class GuardActs:
         return bool(self._unwritten) or self._unkept is not None
 
     def write(self) -> None:
-        """Put on the record what has come about since the last time, all of it. Never raises RecordError."""
+        """Put on the record what has come about since the last time, all of it. Never raises RecordError. Nothing yet
+        where commands are just leaving."""
+        if not self._put_off:
+            self._write()
+
+    def _write(self) -> None:
+        self._put_off = False
         while self._unwritten:
             kind, fields = self._unwritten.pop(0)
             try:
@@ -132,9 +143,15 @@ class GuardActs:
             self._taken = True
             self._energy.forbid()
             fire = is_fire(cause.rule) or self._burns()
-            self._take_energy_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
+            self._take_away(f"trip: {cause.rule}", fire=fire, stop_motion=stops_motion(cause))
         if not self.tripped.done():
             self.tripped.set_result(first)
+
+    def _take_away(self, why: str, *, fire: bool, stop_motion: bool) -> None:
+        self._take_energy_away(why, fire=fire, stop_motion=stop_motion)
+        if self._soon is not None and not self._put_off:
+            self._put_off = True
+            self._soon(self._write)
 
     def _snapshot(self) -> dict[str, float | None]:
         latest = self._stream.latest

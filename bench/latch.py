@@ -115,13 +115,15 @@ class Latches:
             fix = "look at the bench, then move the file away by hand; until then the bench counts as latched"
             raise RecordError(f"the latch cannot be read: {_first_line(error)}", str(path), fix) from None
 
-    def acknowledged(self, bench: str, run_id: str) -> bool:
-        """Whether a person has acknowledged a latch of this run. A line that cannot be read acknowledges nothing."""
+    def acknowledged_s(self, bench: str, run_id: str) -> float:
+        """When the latest trip of this run was latched that a person has acknowledged, s UTC; -inf where nobody has.
+        A line that cannot be read acknowledges nothing."""
         try:
             lines = self.history(bench).read_bytes().splitlines()
         except OSError:
-            return False
-        return any(_run_of(line) == run_id for line in lines)
+            return -math.inf
+        latches = (latch for latch in map(_latch_of_line, lines) if latch is not None and latch.run_id == run_id)
+        return max((latch.utc_s for latch in latches), default=-math.inf)
 
     def put(self, latch: Latch) -> None:
         """Latch a bench; one that is latched keeps its first cause. On disk when it returns. Raises RecordError."""
@@ -163,10 +165,10 @@ class Latches:
             raise RecordError(f"it cannot be kept: {error.strerror}", str(self.history(bench)), fix) from None
 
 
-def _run_of(line: bytes) -> str | None:
-    """The run of a line of the history, None where it cannot be read."""
+def _latch_of_line(line: bytes) -> Latch | None:
+    """What a line of the history acknowledges, None where it cannot be read."""
     try:
-        return Acknowledged.model_validate_json(line).latch.run_id
+        return Acknowledged.model_validate_json(line).latch
     except ValidationError:
         return None
 

@@ -3,12 +3,14 @@
 While a program lives it latches what ``bench/after_trip.py`` says, once the safe state has ended. One that was killed
 before has left the trip on the record and a bench that the guardian made safe, and nothing that keeps the next run from
 it. Whoever meets the interrupted run (a start that is refused, ``cellbench resume``, ``cellbench close``) puts the
-latch then. It names the same first cause, and is put once: what a person has acknowledged is not latched again.
+latch then. It names the same first cause, and is put once: what a person has acknowledged is not latched again. A run
+that was resumed after that may trip once more: what is on its record since it was reopened is looked at by itself.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,10 @@ Events = Sequence[Mapping[str, Any]]
 def put_owed(bundle: Path, latches: Latches) -> Latch | None:
     """Latch the bench for this interrupted run, if it owes that; gives the latch that was put. Raises RecordError."""
     latch = owed(bundle)
-    if latch is None or latches.acknowledged(latch.bench, latch.run_id):
-        return None
-    latches.put(latch)
+    if latch is not None:
+        latch = owed(bundle, after_s=latches.acknowledged_s(latch.bench, latch.run_id))
+    if latch is not None:
+        latches.put(latch)
     return latch
 
 
@@ -55,28 +58,40 @@ def told(latch: Latch) -> Fault:
     )
 
 
-def owed(bundle: Path) -> Latch | None:
-    """What the record of a dead run calls for and its program did not come to. None also for a run in virtual time,
-    whose bench is gone. Raises RecordError if the record cannot be read."""
+def owed(bundle: Path, *, after_s: float = -math.inf) -> Latch | None:
+    """What the record of a dead run calls for and its program did not come to: the first that began after this time,
+    s UTC. None also for a run in virtual time, whose bench is gone. Raises RecordError if the record cannot be read."""
     try:
         events: Events = read_events(bundle).records
         header = events[0]["data"] if events else {}
         plan = _plan(bundle)
-        tripped = None if header.get("virtual_time") or _of(events, "latched") else _tripped(events)
+        if header.get("virtual_time"):
+            return None
+        tripped = next((it for it in map(_tripped, _unlatched(events)) if it is not None and it[2] > after_s), None)
         if tripped is None:
             return None
-        cause, utc_s = tripped
+        cause, safe, utc_s = tripped
         run_id = str(header["run_id"])
-        return latch_of(
-            plan, cause, _made_safe(events), bench=header["bench"], run_id=run_id, bundle=str(bundle), utc_s=utc_s
-        )
+        return latch_of(plan, cause, safe, bench=header["bench"], run_id=run_id, bundle=str(bundle), utc_s=utc_s)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         fix = "look at the bench; `cellbench verify` says how far the record is good"
         raise RecordError(f"whether it tripped cannot be read: {error}", str(bundle), fix) from error
 
 
-def _tripped(events: Events) -> tuple[Cause, float] | None:
-    """What is to be latched and when it began, by the rules of a program that lives; None where that is nothing."""
+def _unlatched(events: Events) -> list[Events]:
+    """What each program put on the record that had the run after the last one that latched the bench."""
+    programs: list[list[Mapping[str, Any]]] = [[]]
+    for event in events:
+        if event["kind"] == "reopened":
+            programs.append([])
+        programs[-1].append(event)
+    latched = max((at for at, its in enumerate(programs) if _of(its, "latched")), default=-1)
+    return list(programs[latched + 1 :])
+
+
+def _tripped(events: Events) -> tuple[Cause, SafeResult, float] | None:
+    """What is to be latched, what became of it and when it began, by the rules of a program that lives; None where that
+    is nothing."""
     samples = list(_all(events, "sample_event"))
     trip, later = _of(events, "trip", "stop"), _of(events, "bench_event")
     spoke = next((it for it in samples if is_fire(it["data"]["rule"])), None)
@@ -85,8 +100,9 @@ def _tripped(events: Events) -> tuple[Cause, float] | None:
         return None
     # only from the stimulus on is an event of the sample noted by itself
     of_test = trip is not None and any(it["data"]["rule"] == trip["data"]["rule"] for it in samples)
-    cause = latching(_cause(trip), _cause(later), _cause(spoke), _made_safe(events), of_test=of_test)
-    return None if cause is None else (cause, float(begun["utc_s"]))
+    safe = _made_safe(events)
+    cause = latching(_cause(trip), _cause(later), _cause(spoke), safe, of_test=of_test)
+    return None if cause is None else (cause, safe, float(begun["utc_s"]))
 
 
 def _cause(event: Mapping[str, Any] | None) -> Cause | None:

@@ -277,6 +277,10 @@ class RunLog:
             self.beside.sealing.begin(Job(lambda: None), passed.set)
             await passed.wait()
 
+    def share_lock(self) -> int | None:
+        """See :meth:`bench.event_writer.EventWriter.share_lock`."""
+        return self._events.share_lock()
+
     def close(self) -> Heads:
         """Turn the open windows into segments, write the last event and let go of the lock. Raises RecordError.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from bench.aftermath import Aftermath
 from bench.cause import Cause, EndKind
@@ -16,7 +16,7 @@ from bench.safe_state import SafeState
 from bench.seat import Seat
 from bench.stroke import StrokeRun
 from bench.walk import Walk
-from drivers.errors import BenchError, DeviceError
+from drivers.errors import BenchError, DeviceError, RecordError
 
 
 class ObserveOn:
@@ -50,11 +50,14 @@ class ObserveOn:
             try:
                 touched = stroke.has_touched(await stroke.rig.status())
                 what = stroke.touch
-            except DeviceError:
+            except Exception:  # noqa: BLE001 - not even a slip in a driver may cost the sample its observation
                 touched, what = True, f"{stroke.touch} is not excluded: the rig was lost while it moved"
             if touched:
                 stroke.tool_in = True
-                self._aftermath.begin(what, device=stroke.rig.name)
+                try:
+                    self._aftermath.begin(what, device=stroke.rig.name)
+                except RecordError as error:
+                    self._note("contact_not_kept", what=what, error=str(error))
         return self._aftermath.begun and self._aftermath.ended_s is None
 
     async def go(self, cause: Cause, work: asyncio.Task[None]) -> Cause:
@@ -86,9 +89,17 @@ class ObserveOn:
         return Cause(EndKind.PERSON, "stop") if self._stop.is_set() else cause
 
     async def _to_the_end(self) -> None:
-        await self._settle_stroke()
-        await self._walk.observe()
-        await self._settle_stroke()
+        await self._through_the_disk(self._settle_stroke)
+        await self._through_the_disk(self._walk.observe)
+        await self._through_the_disk(self._settle_stroke)
+
+    async def _through_the_disk(self, part: Callable[[], Awaitable[None]]) -> None:
+        """A record that fails says so once: it goes on in a new file, or is mute. What it broke off is done again."""
+        try:
+            await part()
+        except RecordError as error:
+            self._note("record_failed", error=str(error))
+            await part()
 
     async def _when_asked_to_stop(self, walking: asyncio.Task[None]) -> None:
         """A person's stop stops the tool at once, and ends the run after the observation: nobody is asked then."""

@@ -12,7 +12,7 @@ from bench.binding.shapes import Poll
 from bench.energy import Energy
 from bench.stream import Stream
 from drivers.capabilities import Device, TellsDeviations
-from drivers.errors import DeviceError
+from drivers.errors import DeviceError, RecordError
 
 #: Pollers that share a period never share an instant: each is later than the one before by this much.
 PHASE_STEP_S = 0.010
@@ -48,6 +48,7 @@ class Poller:
         stream: Stream,
         event: Callable[..., Any],
         deviates: Callable[[str, str], Any] = lambda _device, _text: None,
+        unkept: Callable[[RecordError], Any] | None = None,
     ) -> None:
         self.device = device
         self.lost: DeviceError | None = None
@@ -58,6 +59,7 @@ class Poller:
         self._stream = stream
         self._event = event
         self._deviates = deviates
+        self._unkept = unkept
         self._tells = device if isinstance(device, TellsDeviations) else None
         self._looked_s = -math.inf
         self._looks = 0
@@ -82,19 +84,30 @@ class Poller:
         _wake(self._wake)
 
     async def run(self) -> None:
-        """Poll until cancelled. Raises only what a subscriber of the stream raised."""
+        """Poll until cancelled. Raises only what a subscriber of the stream raised; of that what the record could not
+        keep is told to ``unkept`` instead, where there is one: the device is still to be watched."""
         last_s = -math.inf
         while True:
             last_s = await self._next_instant(last_s)
             try:
-                batch = await self.device.read()
-            except DeviceError as error:
-                self._lose(error)
-            else:
-                if self.lost is not None:
-                    self._recover()
-                self._stream.publish(batch)
-                await self._look()
+                await self._once()
+            except RecordError as error:
+                if self._unkept is None:
+                    raise
+                self._unkept(error)
+
+    async def _once(self) -> None:
+        try:
+            batch = await self.device.read()
+        except DeviceError as error:
+            self._lose(error)
+            return
+        try:
+            if self.lost is not None:
+                self._recover()
+        finally:
+            self._stream.publish(batch)
+        await self._look()
 
     async def _look(self) -> None:
         now_s = asyncio.get_running_loop().time()

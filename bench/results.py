@@ -254,6 +254,24 @@ class FileResult(Result):
     files: list[str]
 
 
+class HandoverResult(Result):
+    """What ``handover`` put on its page: benches, runs, samples and points by name. ``overdue`` is null where no bench
+    file was given."""
+
+    schema_: Literal["cellbench/handover/1"] = Field(default="cellbench/handover/1", alias="schema")
+    data: str
+    file: str
+    language: Literal["en", "zh"]
+    since: str
+    trips: list[str]
+    interrupted: list[str]
+    awaiting: list[str]
+    runs: list[str]
+    samples: list[str]
+    overdue: list[str] | None
+    unreadable: list[str]
+
+
 class SampleRow(Shape):
     """One sample record in short. ``mass_kg`` is null until it was weighed."""
 
@@ -424,7 +442,7 @@ def values_of(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset
 
 RESULTS: tuple[type[Result | SampleResult], ...] = (
     RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, AckResult, ErrorResult,
-    FileResult, SampleList, SampleResult, SequenceList, FaultKindList, DeviceList,
+    FileResult, HandoverResult, SampleList, SampleResult, SequenceList, FaultKindList, DeviceList,
 )  # fmt: skip
 
 

@@ -39,6 +39,8 @@ RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
 #: What is not confirmed is tried again at this pace.
 AGAIN_S = 5.0
+#: Turns of the loop from the decision to stop until a stop lane that is free has written its frame, and some more.
+FRAMES_FIRST = 16
 #: What a feedback proves.
 CONTACTOR_OPEN = "contactor open by feedback"
 
@@ -110,6 +112,8 @@ class SafeState:
         self._task: asyncio.Task[SafeResult] | None = None
         self._stopped = False
         self._fire = False
+        #: Told of each result of :meth:`begin`, as soon as it is there.
+        self.on_made: Callable[[SafeResult], object] = lambda _: None
 
     @property
     def begun(self) -> bool:
@@ -119,19 +123,35 @@ class SafeState:
         """Start making safe. What is asked later, for another reason, gets the same task; it changes nothing but that
         ``stop_motion`` still stops a rig that was left to finish."""
         self._energy.forbid()
-        if self._task is None:
-            making = self._make(why, fire=fire, stop_motion=stop_motion)
-            self._task = asyncio.get_running_loop().create_task(making, name="safe state")
+        self._fire = self._fire or fire
+        task = self._task
+        if task is None:
+            task = self._begin(self._make(why, fire=fire, stop_motion=stop_motion), "safe state")
         elif stop_motion and not self._stopped:
-            self._note("stop_motion", why=why)
-            self._task = asyncio.get_running_loop().create_task(self._and_stop(self._task), name="stop motion")
+            task = self._begin(self._and_stop(task, why), "stop motion")
         self._stopped = self._stopped or stop_motion
-        return self._task
+        return task
 
-    async def _and_stop(self, first: asyncio.Task[SafeResult]) -> SafeResult:
+    def _begin(self, making: Coroutine[Any, Any, SafeResult], name: str) -> asyncio.Task[SafeResult]:
+        task = self._task = asyncio.get_running_loop().create_task(making, name=name)
+        task.add_done_callback(self._made)
+        return task
+
+    def _made(self, making: asyncio.Task[SafeResult]) -> None:
+        if not making.cancelled() and making.exception() is None:
+            self.on_made(making.result())
+
+    def burnt(self) -> None:
+        """Fire or gas has shown: what is still to be made safe is made so as after a fire."""
+        self._fire = True
+
+    async def _and_stop(self, first: asyncio.Task[SafeResult], why: str) -> SafeResult:
         """The safe state under way, and every rig stopped meanwhile."""
         rigs = [device for device in self._devices.values() if isinstance(device, Rig)]
-        stopped = await asyncio.gather(*(self._device(rig, RIG_DEADLINE_S, fire=False, stop=True) for rig in rigs))
+        stopping = asyncio.gather(*(self._device(rig, RIG_DEADLINE_S, fire=False, stop=True) for rig in rigs))
+        await frames_first()
+        self._note("stop_motion", why=why)
+        stopped = await stopping
         result = await first
         known = {part.device: part for part in stopped}
         parts = tuple(known.get(part.device, part) for part in result.parts)
@@ -140,12 +160,13 @@ class SafeState:
     async def _make(self, why: str, *, fire: bool, stop_motion: bool) -> SafeResult:
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
+        work = loop.create_task(self._all(fire=fire, stop=stop_motion), name="safe state: all")
+        await frames_first()  # a disk that is slow to keep the record may not hold a stop up
         self._note("safe_state_begun", why=why, fire=fire)
-        parts, isolated = await self._all(fire=fire, stop=stop_motion)
+        parts, isolated = await work
         if not fire and await self._burns_now():
             fire = True
             parts = await self._chambers_off(parts)
-        self._fire = fire
         result = SafeResult(why, parts, isolated, loop.time() - begun_s)
         self._note(
             "safe_state",
@@ -214,7 +235,7 @@ class SafeState:
         return part
 
     async def _attempt(self, device: Device, deadline_s: float, *, fire: bool, stop: bool = False) -> MadeSafe:
-        making = _insist(device, fire=fire, stop=stop)
+        making = insist(device, fire=fire, stop=stop)
         error = await _within(deadline_s, making, f"safe state: {device.name}")
         return MadeSafe(device.name, self._steps[device.name].what, confirmed=error is None, error=error)
 
@@ -265,7 +286,8 @@ class SafeState:
         if part.confirmed:
             return part
         device, deadline_s = self._devices[part.device], self._steps[part.device].deadline_s
-        return await self._late(part, self._attempt(device, deadline_s, fire=self._fire, stop=self._stopped))
+        fire = self._fire or self._burns(())
+        return await self._late(part, self._attempt(device, deadline_s, fire=fire, stop=self._stopped))
 
     async def _late(self, part: MadeSafe, again: Coroutine[Any, Any, MadeSafe]) -> MadeSafe:
         if part.confirmed:
@@ -283,6 +305,20 @@ class SafeState:
             return  # the run ends for that already; energy comes first
 
 
+async def frames_first() -> None:
+    """So many turns of the loop that every command which waits for nothing is on its wire."""
+    for _ in range(FRAMES_FIRST):
+        await asyncio.sleep(0)
+
+
+def after_frames(act: Callable[[], None], turns: int = FRAMES_FIRST) -> None:
+    """Call ``act``, which must not raise, as late as :func:`frames_first` would go on."""
+    if turns:
+        asyncio.get_running_loop().call_soon(after_frames, act, turns - 1)
+    else:
+        act()
+
+
 async def outlast(task: asyncio.Task[Any]) -> bool:
     """Wait until ``task`` is done, through any cancellation. True if one arrived: the caller owes it then."""
     cancelled = False
@@ -294,7 +330,7 @@ async def outlast(task: asyncio.Task[Any]) -> bool:
     return cancelled
 
 
-async def _insist(device: Device, *, fire: bool, stop: bool) -> None:
+async def insist(device: Device, *, fire: bool, stop: bool = False) -> None:
     """Make one device safe, three times if need be, whatever its driver raises. A rig with ``stop`` stops first."""
     for attempt in range(1, TRIES + 1):
         try:

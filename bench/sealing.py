@@ -2,12 +2,18 @@
 
 They are minutes of work for a run of months. In a thread they would hold up the loop that watches the other channels,
 since Python runs one thread at a time; and what such a process took of memory is given back with its end.
+
+It goes on when its program dies, and so it holds the bundle's lock, without a gap and as long as it lives: until then
+the bundle is owned, and nobody else closes it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,9 +37,19 @@ async def sealed(log: RunLog, result: RunResult, *, key: SealKey | None = None) 
     if log.beside is AT_ONCE:
         return bundle.seal(log, result, key=key)
     await log.settle()
-    heads = log.close()
-    if log.failed is not None:
-        raise log.failed
+    try:
+        held = log.share_lock()
+    except OSError as error:
+        log.close()
+        raise _no_process(log.folder, error) from None
+    try:
+        heads = log.close()
+        if log.failed is not None:
+            raise log.failed
+        child = await _child(log.folder, held)
+    finally:
+        if held is not None:
+            os.close(held)
     order = {
         "folder": str(log.folder),
         "heads": asdict(heads),
@@ -41,14 +57,6 @@ async def sealed(log: RunLog, result: RunResult, *, key: SealKey | None = None) 
         "durable": log.durable,
         "keys": None if key is None else str(key.folder),
     }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bench.sealing",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is the program's, which may be watching other channels
-    )
     try:
         told, _ = await child.communicate(orjson.dumps(order))
     except BaseException:
@@ -58,8 +66,33 @@ async def sealed(log: RunLog, result: RunResult, *, key: SealKey | None = None) 
     return _told(log.folder, told, child.returncode)
 
 
+async def _child(folder: Path, held: int | None) -> Process:
+    """The process that seals, with the bundle's lock. Raises RecordError: the machine has none to give."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bench.sealing",
+            stdin=PIPE,
+            stdout=PIPE,
+            pass_fds=() if held is None else (held,),
+            start_new_session=True,  # Ctrl-C is the program's, which may be watching other channels
+        )
+    except (OSError, ValueError) as error:
+        raise _no_process(folder, error) from None
+
+
+def _no_process(folder: Path, error: Exception) -> RecordError:
+    return RecordError(f"no process to seal it can be started: {error}", str(folder), _AGAIN)
+
+
 def _told(folder: Path, told: bytes, code: int | None) -> Path:
-    answer: dict[str, Any] = orjson.loads(told) if code == 0 else {}
+    answer: Any = None
+    if code == 0:
+        with suppress(ValueError):  # it did not end its sentence
+            answer = orjson.loads(told)
+    if not isinstance(answer, dict):
+        answer = {}
     if "manifest" in answer:
         return Path(answer["manifest"])
     said, where, fix = answer.get("refused") or (f"the process that seals ended with {code}", str(folder), _AGAIN)

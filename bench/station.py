@@ -100,11 +100,16 @@ class Station:
             raise asyncio.CancelledError
 
     async def _close(self) -> None:
-        for device in self.devices.values():
-            if isinstance(device, Closes):
-                await device.close()
-        for wire in reversed(self.wires.values()):
-            await wire.close()
+        """Raises the first error, after every one was asked to close."""
+        failed: list[Exception] = []
+        for part in (*self.devices.values(), *reversed(self.wires.values())):
+            if isinstance(part, Closes):
+                try:
+                    await part.close()
+                except Exception as error:  # noqa: BLE001 - whatever it is, no other wire stays open for it
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
     @property
     def cycler(self) -> Cycler:

@@ -31,7 +31,8 @@ class Stream:
     """Hands every batch (the readings of one poll of one device) to its subscribers, before ``publish`` returns.
 
     Subscribers run in the order of their stage, then of their subscription. They must be quick and must not await.
-    What a subscriber raises reaches the poller, and through it the run: a record that cannot be kept ends the run.
+    What a subscriber raises keeps the batch from nobody else: the first of it is raised once all have heard it, reaches
+    the poller, and through it the run.
     ``latest`` holds the newest reading of each channel, whatever its quality.
 
     A value that no measurement gives (not finite, subnormal, outside the channel's ``spans``) is handed on without
@@ -57,8 +58,14 @@ class Stream:
         if doubtful:
             batch = tuple(weighed(reading, spans) for reading in batch)
             latest.update((reading.channel, reading) for reading in batch)
+        first: BaseException | None = None
         for deliver in self._deliveries:
-            deliver(batch)
+            try:
+                deliver(batch)
+            except Exception as error:  # noqa: BLE001 - raised below; the others hear the batch all the same
+                first = first or error
+        if first is not None:
+            raise first
 
     def subscribe(self, stage: Stage, deliver: Deliver) -> Callable[[], None]:
         """Hear every later batch. Gives the callable that ends it; a batch under way is still delivered."""

@@ -2,7 +2,8 @@
 
 Both look alike on the meter that limits and results read. The rig has a meter of its own, on leads of its own, and a
 cell that is shorted heats up: what these two show is put on the record, and nothing waits for it. Recording and
-observation go on either way.
+observation go on either way. One look proves nothing, since a meter may misread once: nothing is told before a second
+look of the same channel has found the voltage lost as well, and then only by what is seen after that.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class VoltageLost:
         self._cell, self._other, self._was_v = cell, other, was_v
         self._warm_c = dict.fromkeys(surface, math.nan)
         self._since_s: float | None = None
+        self._sure_s: float | None = None  # of the second look that found it lost
         self._other_v: float | None = None
         self._close = stream.subscribe(Stage.LIVE, self._deliver)
 
@@ -74,13 +76,16 @@ class VoltageLost:
     def _known(self, channel: str, value: float, mono_s: float, since_s: float) -> bool:
         """Whether this reading tells, which is then said."""
         if channel == self._cell and value >= STILL_THERE * self._was_v:
-            self._since_s = None  # it is back: one look missed it
+            self._since_s = self._sure_s = None  # it is back: one look missed it
             return False
+        sure = self._sure_s is not None and mono_s > self._sure_s
+        if channel == self._cell and mono_s > since_s and self._sure_s is None and not value >= LOST * self._was_v:
+            self._sure_s = mono_s
         if channel == self._other and mono_s > since_s and not math.isnan(value):
             self._other_v = value
-            if value >= STILL_THERE * self._was_v:
+            if sure and value >= STILL_THERE * self._was_v:
                 return self._tell(Lost.LEAD, since_s)
-        if channel in self._warm_c and value - self._warm_c[channel] >= WARMED_K:
+        if sure and channel in self._warm_c and value - self._warm_c[channel] >= WARMED_K:
             return self._tell(Lost.SHORT, since_s)
         return mono_s - since_s > WITHIN_S and self._tell(Lost.UNKNOWN, since_s)
 

@@ -78,6 +78,7 @@ class Walk:
         self._observer = observer
         self._gate = gate
         self._count = 0
+        self._observed: set[int] = set()
         self._took_s: dict[int, float] = {}
         self._here: _Where | None = None
         self._resumed = resumed
@@ -102,12 +103,15 @@ class Walk:
 
     async def observe(self) -> None:
         """After a trip from the stimulus on: the observation that the sequence still asks for, from the step that was
-        broken off. Nothing is energised and nothing moves."""
+        broken off. Nothing is energised and nothing moves, so nobody is waited for. Entered again it goes on with the
+        step that it was broken off in."""
+        self._gate = open_gate
         for number, top in enumerate(self._means.plan.sequence.steps, 1):
             for _, step in walk_steps((top,)) if number >= self.reached else ():
                 still = isinstance(step, Observe | Judge | Quarantine | Hold | Rest | Measure)
-                if still and step.phase is Phase.OBSERVATION:
+                if still and step.phase is Phase.OBSERVATION and id(step) not in self._observed:
                     await self._steps((step,), _Where(), first=number)
+                    self._observed.add(id(step))
 
     def last_took_s(self) -> float | None:
         """How long the step under way took in the turn before."""

@@ -44,13 +44,13 @@ class WayOut:
         self._safe_s = math.inf
         self._told: Cause | None = None
         self._insisting: asyncio.Task[None] | None = None
+        safe.on_made = self._made_safe
 
     def take_energy_away(self, cause: Cause, *, burns: bool) -> None:
         """Energy off first; the rest may wait. ``burns``: a detector of fire or gas has spoken."""
         self._link.ending()
         why = f"{cause.kind.value}: {cause.rule}" if cause.rule else cause.kind.value
-        making = self._safe.begin(why, fire=is_fire(cause.rule) or burns, stop_motion=stops_motion(cause))
-        making.add_done_callback(self._made_safe)
+        self._safe.begin(why, fire=is_fire(cause.rule) or burns, stop_motion=stops_motion(cause))
         self.tell(cause)
 
     def tell(self, cause: Cause) -> None:
@@ -75,12 +75,14 @@ class WayOut:
         except Exception as error:  # noqa: BLE001 - nothing that goes wrong in it may hide how the run ended
             self._note("not_released", device=self._cycler.name, error=str(error))
 
-    def _made_safe(self, making: asyncio.Task[SafeResult]) -> None:
-        loop = making.get_loop()
+    def _made_safe(self, result: SafeResult) -> None:
+        """The safe state has ended, or a stop of what still moved: say what is not proven, and insist on it."""
+        loop = asyncio.get_running_loop()
         self._safe_s = loop.time()
-        for part in making.result().failures:
+        for part in result.failures:
             self._say(Message(f"SAFE STATE NOT CONFIRMED: {part.device}: {part.error}", loud=True))
-        self._insisting = loop.create_task(self._safe.keep_trying(), name="keep trying")
+        if self._insisting is None or self._insisting.done():
+            self._insisting = loop.create_task(self._safe.keep_trying(), name="keep trying")
 
     async def _insisted(self) -> None:
         """What was not confirmed is tried until INSIST_S have gone by since; then it is left to a person. Without its

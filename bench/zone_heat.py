@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bench.observing import Message
+from bench.safe_state import insist
 from drivers.capabilities import Chamber, Device
 from drivers.errors import DeviceError
 
@@ -31,7 +32,8 @@ class ZoneHeat:
 
     async def _off(self, chamber: Chamber) -> None:
         try:
-            await chamber.make_safe(fire=True)
-        except DeviceError as error:
-            self._note("heat_off_failed", device=chamber.name, error=error.faults[0].error)
-            self._tell(Message(f"{chamber.name} IS NOT PROVEN OFF: {error.faults[0].error}", loud=True))
+            await insist(chamber, fire=True)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, a person has to know
+            text = error.faults[0].error if isinstance(error, DeviceError) else f"{type(error).__name__}: {error}"
+            self._note("heat_off_failed", device=chamber.name, error=text)
+            self._tell(Message(f"{chamber.name} IS NOT PROVEN OFF: {text}", loud=True))

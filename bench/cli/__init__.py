@@ -15,6 +15,7 @@ from bench.cli import (
     devices,
     export,
     faults,
+    handover,
     judge,
     report,
     resume,
@@ -44,6 +45,7 @@ faults.add_to(app)
 devices.add_to(app)
 sample.add_to(app)
 report.add_to(app)
+handover.add_to(app)
 judge.add_to(app)
 attach.add_to(app)
 ack.add_to(app)

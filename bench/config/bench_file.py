@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from bench.config.guard_table import GuardTable
 from bench.config.loading import Document, Strict, load_document, read_document
+from bench.config.outbox_table import OutboxTable
 from bench.config.quantities import (
     AsTuple,
     Current,
@@ -252,6 +253,7 @@ class BenchFile(Document):
     calibration: dict[PointRef, Calibration] = Field(default_factory=dict)
     simulation: Simulation = Field(default_factory=Simulation)
     resume: Resuming = Field(default_factory=Resuming)
+    outbox: OutboxTable = Field(default_factory=OutboxTable, description="a table [outbox]")
 
     def chosen_channel(self, wanted: str | None) -> str:
         """The channel of that name; without one, the only channel of the bench. Raises ConfigError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
@@ -28,7 +29,7 @@ class FloorSeat(Station):
         self._keys = dict.fromkeys(plan.devices, "")
         self._floor = floor
         self._leases = leases
-        self._use = Use(run)
+        self._use = Use(run, asyncio.get_running_loop().time())
         self._deaf: Callable[[], None] | None = None
         self.devices = {name: self._lent(floor.devices[name]) for name in plan.devices}
 

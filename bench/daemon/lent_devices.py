@@ -7,6 +7,7 @@ From its make_safe on a run believes nothing that was asked before it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -20,9 +21,11 @@ FRESH_PART = 0.5
 
 @dataclass(slots=True)
 class Use:
-    """One run's use of the floor. ``ending`` is set with its first make_safe."""
+    """One run's use of the floor, from ``since_s`` of the loop's time on: it believes nothing that was asked earlier,
+    for its sample may not have been there. ``ending`` is set with its first make_safe."""
 
     run: str
+    since_s: float
     ending: bool = False
 
 
@@ -56,7 +59,7 @@ class LentInputs:
 
     def _since_s(self) -> float:
         now_s = asyncio.get_running_loop().time()
-        return now_s if self._use.ending else now_s - self._good_for_s
+        return now_s if self._use.ending else max(now_s - self._good_for_s, math.nextafter(self._use.since_s, math.inf))
 
 
 class LentSwitches(LentInputs):

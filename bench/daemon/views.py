@@ -32,6 +32,9 @@ class ValueView(View):
     quality: str
     age_s: float | None
     stale: bool
+    #: Outside these the guard ends the run.
+    low: float | None = None
+    high: float | None = None
 
 
 class StepView(View):

@@ -43,8 +43,9 @@ class Sink(Protocol):
         """What the broker says when we are lost. Asked before each connection; None while it cannot be made."""
         ...
 
-    async def serve(self, client: aiomqtt.Client) -> None:
-        """Say facts while connected. Raises MqttError when the connection is lost, and never returns."""
+    async def serve(self, client: aiomqtt.Client, ready: Callable[[], object]) -> None:
+        """Say facts while connected; ``ready`` is called once the first words are said. Raises MqttError when the
+        connection is lost, and never returns."""
         ...
 
     async def farewell(self, client: aiomqtt.Client) -> None:
@@ -105,17 +106,19 @@ class Connection:
         client = self._client(self._sink.client_id, self._broker.user, self._broker.password, will)
         await _entered(client)
         try:
-            self.connected, self.problem = True, None
-            self.connections += 1
-            self._tell(f"connected to {self._broker} ({self._sink.name})")
             await self._look_for_open_door()
             await self._serve(client)
         finally:
             await _left(client)
 
+    def _ready(self) -> None:
+        self.connected, self.problem = True, None
+        self.connections += 1
+        self._tell(f"connected to {self._broker} ({self._sink.name})")
+
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Until the connection is lost (raises MqttError) or the end; then the farewell."""
-        serving = asyncio.ensure_future(self._sink.serve(client))
+        serving = asyncio.ensure_future(self._sink.serve(client, self._ready))
         ended = asyncio.ensure_future(self._ended.wait())
         try:
             await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)

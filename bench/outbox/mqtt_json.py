@@ -8,22 +8,22 @@ not retained: the retained state of a channel is the newest one from the first m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import aiomqtt
 import orjson
 
 from bench.config.outbox_table import topic_level
-from bench.outbox.connection import IN_FLIGHT
+from bench.outbox.connection import IN_FLIGHT, TIMEOUT_S
 from bench.outbox.fact import Fact, Kind
+from bench.outbox.lateness import Lateness
 from bench.outbox.latest import Latest
 from bench.outbox.spool import Spool
 from bench.outbox.window import Window
 
 SCHEMA = "cellbench/mqtt/1"
-#: A fact that is older when it goes out is late, even on a connection that was never lost.
-LATE_AFTER_S = 10.0
 #: Rows that are read ahead of the broker's acknowledgements.
 AHEAD = 256
 
@@ -40,23 +40,28 @@ class JsonSink:
         self._latest = latest
         self._base = f"cellbench/{topic_level(site)}/{topic_level(bench)}"
         self._news = spool.news()
+        self._topics: dict[tuple[str, Kind], str] = {}
 
     async def will(self) -> aiomqtt.Will:
         return aiomqtt.Will(f"{self._base}/online", _online(on=False), qos=1, retain=True)
 
-    async def serve(self, client: aiomqtt.Client) -> None:
+    async def serve(self, client: aiomqtt.Client, ready: Callable[[], object]) -> None:
         window = Window(self._spool, self.name)
-        await window.begin()
+        late = Lateness(self._spool)
+        await late.begin()
         await client.publish(f"{self._base}/online", _online(on=True), qos=1, retain=True)
         for fact in self._latest.states():
             body = {**fact.body, "schema": SCHEMA, "id": None, "at": _at(fact.utc_s), "historical": False}
             await client.publish(self._topic(fact), orjson.dumps(body), qos=1, retain=True)
+        ready()
         rows: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(AHEAD)
         async with asyncio.TaskGroup() as group:
             group.create_task(_watched(client), name="mqtt watch")
             group.create_task(self._read(window, rows), name="mqtt read")
+            group.create_task(self._stall(window), name="mqtt stall")
+            group.create_task(late.watch(), name="mqtt lateness")
             for _ in range(IN_FLIGHT):
-                group.create_task(self._publish(client, window, rows), name="mqtt publish")
+                group.create_task(self._publish(client, window, late, rows), name="mqtt publish")
 
     async def farewell(self, client: aiomqtt.Client) -> None:
         await client.publish(f"{self._base}/online", _online(on=False), qos=1, retain=True)
@@ -65,21 +70,28 @@ class JsonSink:
         async for row in window.rows(self._news):
             await rows.put(row)
 
-    async def _publish(self, client: aiomqtt.Client, window: Window, rows: asyncio.Queue[tuple[int, bytes]]) -> None:
+    async def _stall(self, window: Window) -> None:
+        """One clock for all that is in flight, where the library would start one for each. Raises MqttError."""
+        while True:
+            oldest = window.oldest
+            await asyncio.sleep(TIMEOUT_S)
+            if oldest is not None and window.oldest == oldest:
+                raise aiomqtt.MqttError(f"no acknowledgement within {TIMEOUT_S:g} s")
+
+    async def _publish(
+        self, client: aiomqtt.Client, window: Window, late: Lateness, rows: asyncio.Queue[tuple[int, bytes]]
+    ) -> None:
         """One publish at a time. No other row is taken between a row and the call that puts it on the wire."""
-        me = asyncio.current_task()
-        assert me is not None
-        while not me.cancelling():  # the library swallows a cancellation that meets an acknowledgement
+        while True:
             number, data = await rows.get()
             window.sent(number)
-            topic, payload, retained = self._said(number, data, window.newest_before)
-            await client.publish(topic, payload, 1, retained)
+            topic, payload, retained = self._said(number, data, late=late(number))
+            await client.publish(topic, payload, 1, retained, timeout=math.inf)
             window.acknowledged(number)
             self.sent += 1
 
-    def _said(self, number: int, data: bytes, newest_before: int) -> tuple[str, bytes, bool]:
+    def _said(self, number: int, data: bytes, *, late: bool) -> tuple[str, bytes, bool]:
         fact = Fact.unpacked(data)
-        late = number <= newest_before or self._latest.now_utc_s() - fact.utc_s > LATE_AFTER_S
         body = {
             **fact.body,
             "schema": SCHEMA,
@@ -90,6 +102,14 @@ class JsonSink:
         return self._topic(fact), orjson.dumps(body), fact.kind is Kind.STATE and not late
 
     def _topic(self, fact: Fact) -> str:
+        """Channels and kinds are few: each topic is made once."""
+        key = (fact.channel, fact.kind)
+        topic = self._topics.get(key)
+        if topic is None:
+            topic = self._topics[key] = self._made_topic(fact)
+        return topic
+
+    def _made_topic(self, fact: Fact) -> str:
         if fact.kind is Kind.GONE:
             return f"{self._base}/{topic_level(fact.channel)}/{Kind.STATE}"
         if not fact.channel:

@@ -11,11 +11,13 @@ anything.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiomqtt
 
 from bench.config.outbox_table import topic_level
 from bench.outbox.fact import Fact, Kind
+from bench.outbox.lateness import Lateness
 from bench.outbox.latest import Latest
 from bench.outbox.sparkplug_metrics import Births, milliseconds, values_of
 from bench.outbox.sparkplug_payload import DataType, Metric, PayloadError, decoded_names, encoded
@@ -25,7 +27,6 @@ NAMESPACE = "spBv1.0"
 REBIRTH = "Node Control/Rebirth"
 #: What concerns the bench and no channel is a device of its own.
 WHOLE_BENCH = "_bench"
-LATE_AFTER_S = 10.0
 PAGE_ROWS = 256
 #: Commands that come faster are one.
 REBIRTH_EVERY_S = 1.0
@@ -50,7 +51,7 @@ class SparkplugSink:
         self._seq = 0
         self._bd_seq = 0
         self._rebirth = False
-        self._newest_before = 0
+        self._late = Lateness(spool)
 
     async def will(self) -> aiomqtt.Will | None:
         number = await self._spool.next_note(f"bdSeq {self._group}/{self._edge}", 255)
@@ -59,13 +60,15 @@ class SparkplugSink:
         self._bd_seq = number
         return aiomqtt.Will(self._node("NDEATH"), self._death(), qos=1, retain=False)
 
-    async def serve(self, client: aiomqtt.Client) -> None:
-        self._newest_before = await self._spool.last_id()
+    async def serve(self, client: aiomqtt.Client, ready: Callable[[], object]) -> None:
+        await self._late.begin()
         await client.subscribe(self._node("NCMD"), qos=1)
         await self._be_born(client)
+        ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(client), name="sparkplug commands")
             group.create_task(self._say(client), name="sparkplug data")
+            group.create_task(self._late.watch(), name="sparkplug lateness")
 
     async def farewell(self, client: aiomqtt.Client) -> None:
         await client.publish(self._node("NDEATH"), self._death(), qos=0)
@@ -89,7 +92,6 @@ class SparkplugSink:
 
     async def _say_fact(self, client: aiomqtt.Client, number: int, fact: Fact) -> None:
         device = topic_level(fact.channel) if fact.channel else WHOLE_BENCH
-        late = number <= self._newest_before or self._latest.now_utc_s() - fact.utc_s > LATE_AFTER_S
         if fact.kind is Kind.GONE:
             if device in self._born and fact.channel not in self._latest.channels():
                 self._born.discard(device)
@@ -97,7 +99,7 @@ class SparkplugSink:
             return
         if self._metrics.learn(device, values_of(fact)) or device not in self._born:
             await self._device_born(client, device, fact.channel)
-        metrics = self._metrics.data(device, fact, f"{self._spool.token}-{number}", historical=late)
+        metrics = self._metrics.data(device, fact, f"{self._spool.token}-{number}", historical=self._late(number))
         await self._publish(client, "DDATA", device, metrics)
 
     async def _be_born(self, client: aiomqtt.Client) -> None:

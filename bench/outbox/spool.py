@@ -18,7 +18,7 @@ from threading import Condition, Thread
 from typing import TypeVar
 
 from bench.outbox.fact import Fact, gap
-from bench.outbox.store import FILE, Row, Store
+from bench.outbox.store import BATCH_SHARE, FILE, Row, Store
 
 T = TypeVar("T")
 #: When it was put, and as it is stored.
@@ -67,12 +67,14 @@ class Spool:
         self.counts = Counts()
         self.failing: str | None = None
         self.waiting = 0
+        self.newest = 0
         self.live_bytes = 0
         self.token = ""
         self._store = Store(folder / FILE, cap_bytes, sinks)
         self._turn = Condition()
         self._facts: deque[_Packed] = deque()
         self._most = most
+        self._batch_bytes = int(cap_bytes * BATCH_SHARE)
         self._utc_s = utc_s
         self._lost = 0
         self._lost_from_s: float | None = None
@@ -228,14 +230,17 @@ class Spool:
             except BaseException:
                 self._given_back(lost, facts)
                 raise
-            counts.stored += len(facts)
-            store.trim()
-            counts.dropped_on_disk = store.dropped
+            try:
+                store.trim()
+            finally:
+                counts.dropped_on_disk = store.dropped
+                counts.stored += len(facts)
         with self._turn:
             acked = dict(self._acked)
             self._acked.clear()
         if acked:
             store.acknowledge(acked)
+        self.newest = store.last_id
         self.waiting, self.live_bytes = store.waiting(), store.live_bytes()
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended
@@ -248,7 +253,11 @@ class Spool:
     def _taken(self) -> tuple[_Lost | None, list[_Packed]] | None:
         """The next batch, and the gap before it."""
         with self._turn:
-            facts = [self._facts.popleft() for _ in range(min(len(self._facts), LARGEST_BATCH))]
+            facts: list[_Packed] = []
+            room = self._batch_bytes
+            while self._facts and len(facts) < LARGEST_BATCH and (not facts or len(self._facts[0][1]) <= room):
+                facts.append(self._facts.popleft())
+                room -= len(facts[-1][1])
             if not facts and not self._lost:
                 return None
             lost = None

@@ -22,7 +22,9 @@ FILE = "outbox.sqlite"
 VERSION = 1
 PAGE_BYTES = 4096
 #: The share of the cap that facts may fill; the rest is for the journal and the last batch.
-FACTS_SHARE = 0.75
+FACTS_SHARE = 0.65
+#: The share of the cap that one batch may take.
+BATCH_SHARE = 1 / 16
 #: The share of the facts that is dropped at once when the cap is reached.
 DROPPED_SHARE = 0.05
 _TABLES = """
@@ -45,7 +47,7 @@ class Store:
         self.token = ""
         self.moved_aside = False
         self._budget = int(cap_bytes * FACTS_SHARE)
-        self._journal_pages = max(8, int(cap_bytes * (1.0 - FACTS_SHARE) / 3) // PAGE_BYTES)
+        self._journal_pages = max(8, int(cap_bytes * BATCH_SHARE) // PAGE_BYTES)
         self._sinks = tuple(sinks)
         self._db: sqlite3.Connection | None = None
         self._cursors: dict[str, int] = {}

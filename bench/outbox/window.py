@@ -13,20 +13,13 @@ PAGE_ROWS = 512
 
 
 class Window:
-    """Of one connection. Begins behind what was acknowledged; what was sent before and never was, is sent again.
-
-    ``newest_before`` is the newest number when it began: up to there everything is late.
-    """
+    """Of one connection. Begins behind what was acknowledged; what was sent before and never was, is sent again."""
 
     def __init__(self, spool: Spool, sink: str) -> None:
-        self.newest_before = 0
         self._spool = spool
         self._sink = sink
         self._in_flight: deque[int] = deque()
         self._done: set[int] = set()
-
-    async def begin(self) -> None:
-        self.newest_before = await self._spool.last_id()
 
     async def rows(self, news: asyncio.Event) -> AsyncIterator[Row]:
         """Every row there is and every one that comes, in order, for ever."""
@@ -39,6 +32,11 @@ class Window:
                 at = row[0]
             if len(page) < PAGE_ROWS:
                 await news.wait()
+
+    @property
+    def oldest(self) -> int | None:
+        """The number that has been on its way the longest."""
+        return self._in_flight[0] if self._in_flight else None
 
     def sent(self, number: int) -> None:
         """It is on its way."""

@@ -180,6 +180,7 @@ class Lines(PortWire):
                 stream = await self._opened(device, doing, free=True)
         elif stream is None or stream.lost is not None or stream.strays or self._suspect or self._unproven:
             stream = await self._resynchronised(device, doing, deadline_s, urgent=urgent)
+        self._give_way(device, doing, urgent=urgent)
         try:
             await self._write(stream, line, deadline_s)
         except ExchangeError as failed:

@@ -207,7 +207,8 @@ class _ModbusClientWire(PortWire):
                 self._give_way(device, doing, urgent=urgent)
             if self._owed and ask.unit in self._owed and ask.function not in WRITES:
                 await self._settle(session, ask)
-                self._give_way(device, doing, urgent=urgent)
+            await self._quiet_until(self._free_at_s)
+            self._give_way(device, doing, urgent=urgent)
             pdu = await self._asked(session, ask)
             for _ in range(0 if urgent or ask.function > LAST_READ else BUSY_TRIES):
                 if pdu.function_code == ask.function or pdu.exception_code not in BUSY:
@@ -229,8 +230,7 @@ class _ModbusClientWire(PortWire):
         """One request and its reply, data or exception, checked. Raises ExchangeError and leaves the wire suspect."""
         assert self._client is not None
         loop = session.loop
-        if loop.time() < self._free_at_s:
-            await asyncio.sleep(self._free_at_s - loop.time())
+        await self._quiet_until(self._free_at_s)
         session.deadline_s = modbus_session.TIMEOUT_S if ask.deadline_s is None else ask.deadline_s
         try:
             pdu: ModbusPDU = await self._client.execute(no_response_expected=False, request=ask.pdu())

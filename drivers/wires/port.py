@@ -184,6 +184,12 @@ class PortWire(ABC):
         if too_early is not None:
             raise ExchangeError(HeldBackError, too_early)
 
+    async def _quiet_until(self, at_s: float) -> None:
+        """Wait for this loop time, if it is still to come. A stop may have come meanwhile."""
+        wait_s = at_s - asyncio.get_running_loop().time()
+        if wait_s > 0.0:
+            await asyncio.sleep(wait_s)
+
     def _give_way(self, device: str, doing: str, *, urgent: bool) -> None:
         """Before anything is sent: raises GaveWayError where a stop waits and this is none."""
         if not urgent and self._port.stop_waits:

@@ -9,6 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
+from tests.benchmark.mqtt import mqtt
 from tests.benchmark.pairs import Comparison
 from tests.benchmark.reaction import reaction
 from tests.benchmark.reads import reads
@@ -19,7 +20,7 @@ SCHEMA = "cellbench/benchmark/1"
 ROOT = Path(__file__).parents[2]
 OPENHTF = ROOT / ".venv-benchmark" / "bin" / "python"
 PAIRS, QUICK_PAIRS = 7, 3
-READS, STEPS, CROSSINGS = 2000, 1500, 60
+READS, STEPS, CROSSINGS, MESSAGES = 2000, 1500, 60, 10_000
 
 Row = Comparison | Unmeasured
 
@@ -61,6 +62,8 @@ def _measured(pairs: int) -> list[Row]:
     rows += reads(pairs, READS)
     _say(f"reaction, {pairs} pairs ...")
     rows.append(reaction(pairs, CROSSINGS))
+    _say(f"MQTT, {pairs} pairs ...")
+    rows.append(mqtt(pairs, MESSAGES))
     _say(f"engine steps, {pairs} pairs each ...")
     return [*rows, *steps(pairs, STEPS, OPENHTF if OPENHTF.exists() else None)]
 

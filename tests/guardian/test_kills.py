@@ -90,7 +90,12 @@ async def one(bench: Standing, watch: Watch, draw: random.Random, number: int) -
     watch.begin()
     run = await bench.started()
     if under_current:
-        await bench.under_current()
+        try:
+            await bench.under_current()
+        except AssertionError as error:
+            with suppress(ProcessLookupError):
+                kill(run.pid, signal.SIGKILL)
+            raise AssertionError(f"kill {number}: {error}; the run said: {await over(run)}") from None
     await asyncio.sleep(after_s)
     with suppress(IndexError, FileNotFoundError):  # not started yet, or over
         child = child_of(run)

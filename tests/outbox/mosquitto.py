@@ -13,8 +13,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+#: Debian puts it where an account that is not root does not look.
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 NEEDS_MOSQUITTO = pytest.mark.skipif(
-    shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin") is None,
+    MOSQUITTO is None,
     reason="mosquitto is not installed (as root, scripts/setup --dev installs it on Debian)",
 )
 
@@ -50,12 +52,11 @@ class Mosquitto:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
-        assert program is not None
+        assert MOSQUITTO is not None
         quiet = asyncio.subprocess.DEVNULL
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                program, "-c", str(self._config), stdin=quiet, stdout=quiet, stderr=log
+                MOSQUITTO, "-c", str(self._config), stdin=quiet, stdout=quiet, stderr=log
             )
         async with asyncio.timeout(10):
             while True:
@@ -112,7 +113,7 @@ class Listener:
 
     async def until(self, enough: Callable[[list[aiomqtt.Message]], bool], *, within_s: float = 20.0) -> None:
         async with asyncio.timeout(within_s):
-            while not enough(self.heard):
+            while not self.heard or not enough(self.heard):
                 self._news.clear()
                 await self._news.wait()
 
@@ -128,6 +129,14 @@ async def listener(port: int, *topics: str) -> AsyncIterator[Listener]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def remembered(broker: Mosquitto, *topics: str) -> None:
+    """The broker knows a listener before it goes down, and keeps for it what arrives before it is back."""
+    await broker.start()
+    async with listener(broker.port, *topics):
+        pass
+    await broker.stop()
 
 
 async def until(so: Callable[[], bool], *, within_s: float = 20.0) -> None:

@@ -14,7 +14,7 @@ from bench.outbox import Outbox
 from bench.outbox.listening import observer_to
 from bench.run import prepare, run_simulated
 from tests.outbox.desk import START_S, Wall, outbox
-from tests.outbox.mosquitto import NEEDS_MOSQUITTO, Mosquitto, free_port, listener, until
+from tests.outbox.mosquitto import NEEDS_MOSQUITTO, Mosquitto, free_port, listener, remembered, until
 from tests.outbox.test_json import BASE, said
 from tests.scenarios.runs import SHORT, order
 
@@ -55,6 +55,7 @@ async def a_day(box: Outbox, wall: Wall, folder: Path) -> tuple[int, int]:
 async def test_a_day_without_a_broker_comes_out_in_order_and_late(tmp_path: Path) -> None:
     wall, folder = Wall(), tmp_path / "data"
     broker = Mosquitto(tmp_path)
+    await remembered(broker, "cellbench/#")
     async with outbox(folder, broker.port, wall, reading_every="30 s", cap_mib=64) as box:
         put, most = await a_day(box, wall, folder)
         assert put == len(CHANNELS) * 2880
@@ -81,6 +82,7 @@ async def test_a_day_without_a_broker_comes_out_in_order_and_late(tmp_path: Path
 async def test_what_the_cap_does_not_hold_is_dropped_from_the_oldest_and_told(tmp_path: Path) -> None:
     wall, folder = Wall(), tmp_path / "data"
     broker = Mosquitto(tmp_path)
+    await remembered(broker, "cellbench/#")
     async with outbox(folder, broker.port, wall, reading_every="30 s", cap_mib=1) as box:
         put, most = await a_day(box, wall, folder)
         assert most <= 1 << 20

@@ -1,0 +1,41 @@
+"""The page's pictures for the README, drawn on request (`scripts/pictures`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.page.conftest import Come
+from tests.page.paper_desk import NAIL, PLAIN, channel, step, words
+
+pytestmark = [
+    pytest.mark.scenario,
+    pytest.mark.skipif("CELLBENCH_PICTURES" not in os.environ, reason="drawn on request: scripts/pictures"),
+]
+PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
+
+
+def test_draw_the_wall_and_a_channel(come: Come) -> None:
+    visit, desk = come(channels=16, color_scheme="light")
+    for number in range(1, 13):
+        state = "observing" if number == 5 else "running"
+        fields = {"run_id": f"r-{number:04d}", "sequence": PLAIN, "sample": f"L-2026-{number:04d}", "operator": "lin"}
+        values = tuple(
+            each.model_copy(update={"value": each.value + 0.011 * number if each.value else each.value})
+            for each in desk.now().channels[number - 1].values
+        )
+        desk.show(f"ch{number}", state=state, step=step("discharge 1C", next_hazard=None), values=values, **fields)
+    why = words("chamber holds 45 degC for run r-0003 until about 14:20", "温箱正为运行 r-0003 保持 45 ℃，预计至 14:20")
+    desk.show("ch13", state="waiting", why=why)
+    desk.show("ch7", state="asking", needs_me=True, why=words("a person is asked", "等待人员答复"))
+    desk.show("ch15", state="lost", needs_me=True, why=words("cycler-2: no answer", "cycler-2：无应答"))
+    desk.raise_alarm("a1", priority="medium", channel="ch15", text=words("cycler-2 does not answer", "cycler-2 无应答"))
+    desk.show("ch1", sequence=NAIL, step=step("soak", ends="duration >= 1 h"), values=channel("ch1").values)
+    visit.page.locator(".state-lost").wait_for()
+    visit.page.screenshot(path=PICTURES / "wall.png")
+    visit.page.goto(f"{visit.link}#/channel/ch1")
+    visit.page.locator(".plot canvas").nth(3).wait_for()
+    visit.page.wait_for_timeout(1500)
+    visit.page.screenshot(path=PICTURES / "channel.png", full_page=True)
