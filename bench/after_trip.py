@@ -86,6 +86,7 @@ class AfterTrip:
     async def minute(self, stopped: asyncio.Task[Any]) -> None:
         """Go on reading at the full rate for a while, unless a person stops that, or nobody guards this process any
         more; then keep it all."""
+        await self._safe.begin("the minute after")  # the trip is on the record by then
         left_s = self._first_out.left_s()
         if left_s > 0.0 and self._log.failed is None and not stopped.done() and not self._link.lost.done():
             self._energy.watch(closely=True)

@@ -9,7 +9,7 @@ from bench.config import BenchFile, load_bench, wire_keys
 from bench.data_folder import BenchLock, DataFolder
 from bench.latch import Latches
 from bench.open_runs import order_of
-from bench.whereabouts import Whereabouts, refuse_elsewhere, used_by
+from bench.whereabouts import Whereabouts, refuse_elsewhere, unseen, used_by
 from drivers.errors import ConfigError
 
 
@@ -31,7 +31,8 @@ def claim(
     has an interrupted run in any data folder that was noted (of its own folder's interrupted runs only the latches are
     looked at: whoever connects makes the bench safe then). Raises RecordError if that cannot be told or noted. Nothing
     has been connected to, and nothing stays held, when it raises. ``resuming`` is the bundle that is being taken up;
-    ``latched_too`` is for a program that shows a latch of its own folder and starts nothing by itself.
+    ``latched_too`` is for a program that shows a latch of its own folder and starts nothing by itself. The lock's
+    ``warnings`` name the noted folders that are not there: they refuse nothing, and must be told.
     """
     register, used = Whereabouts.of(environment), used_by(bench, file, data.path)
 
@@ -45,6 +46,7 @@ def claim(
     try:
         owed()  # by a run that has just ended, too
         register.note(used)
+        lock.warnings = unseen(register, used)
     except BaseException:
         lock.release()
         raise

@@ -22,7 +22,7 @@ from typing import Any
 from bench.samples import SampleStore, write_atomically
 from bench.seal_key import SealKey
 from bench.wire_hold import hold_wire
-from drivers import BenchHeld, RecordError
+from drivers import BenchHeld, Fault, RecordError
 
 DEFAULT_FOLDER = "cellbench-data"
 VARIABLE = "CELLBENCH_DATA"
@@ -132,6 +132,8 @@ class BenchLock:
         self._held: dict[str, int] = {}
         self._files: list[int] = []
         self._names: list[socket.socket] = []
+        #: What whoever holds the bench must tell a person before anything is energised.
+        self.warnings: tuple[Fault, ...] = ()
 
     @property
     def wires(self) -> tuple[str, ...]:

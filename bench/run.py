@@ -26,7 +26,7 @@ from bench.house import House
 from bench.latch import Latches, latch_of
 from bench.means import Hands
 from bench.notebook import TruthProbe
-from bench.observing import Observer, nobody
+from bench.observing import Message, Observer, nobody
 from bench.open_runs import OpenRuns
 from bench.plan import Plan, bind
 from bench.recorder import RecordedChannels, Recorder
@@ -218,13 +218,17 @@ def run_live(prepared: Prepared, answers: Answers, observer: Observer = nobody) 
             environment=os.environ,
             resuming=order.resume,
         ) as lock:
+            for fault in lock.warnings:
+                observer(Message(f"{fault.error}; {fault.fix}", loud=True))
             async with inherited_link(os.environ) as link:
                 link.holding(lock.handles)
                 devices = prepared.plan.bench.devices
                 lent = link.lent(devices[name].url for name in contactors(prepared.plan))
                 hands = _standing_hands(prepared.plan)
                 far = FarEnd(clock, {}, Flight(), simulated=False, hands=hands, link=link, lent=lent)
-                return await carry_out(prepared, far, answers, observer)
+                result = await carry_out(prepared, far, answers, observer)
+                told = map(FaultRow.of, lock.warnings)
+                return result.model_copy(update={"faults": [*result.faults, *told]})
 
     return asyncio.run(main())
 

@@ -64,10 +64,14 @@ class Whereabouts:
     def of(cls, environment: Mapping[str, str]) -> Whereabouts:
         return cls(state_folder(environment))
 
+    def path(self, used: Used) -> Path:
+        """The file that notes this."""
+        named = "\n".join((used.data, used.bench, used.file, *used.urls))
+        return self.folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.json"
+
     def note(self, used: Used) -> None:
         """On disk when it returns. Idempotent. Raises RecordError."""
-        named = "\n".join((used.data, used.bench, used.file, *used.urls))
-        path = self.folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.json"
+        path = self.path(used)
         text = used.model_dump_json(by_alias=True, indent=1) + "\n"
         try:
             if path.exists() and path.read_text() == text:
@@ -81,9 +85,17 @@ class Whereabouts:
 
     def sharing(self, used: Used) -> tuple[Used, ...]:
         """Every bench with its data folder that shares a wire with this one, itself among them if it was noted; those
-        whose folder is gone are left out. Raises RecordError for what cannot be read."""
+        whose folder is not there now are left out (:meth:`not_there`). Raises RecordError for what cannot be read."""
+        return tuple(it for it in self._sharing(used) if _is_there(it.data))
+
+    def not_there(self, used: Used) -> tuple[Used, ...]:
+        """The same, of those whose folder is not there now, but for this one's own: what lies in it is not known.
+        Raises RecordError for what cannot be read."""
+        return tuple(it for it in self._sharing(used) if it.data != used.data and not _is_there(it.data))
+
+    def _sharing(self, used: Used) -> Iterable[Used]:
         wires = used.wires
-        return tuple(it for it in self._all() if wires & it.wires and _is_there(it.data))
+        return [it for it in self._all() if wires & it.wires]
 
     def _all(self) -> Iterable[Used]:
         try:
@@ -110,6 +122,20 @@ def refuse_elsewhere(register: Whereabouts, used: Used, *, resuming: Path | None
         error = BenchHeld(faults[0].error, faults[0].where, faults[0].fix)
         error.faults = tuple(dict.fromkeys(faults))
         raise error
+
+
+def unseen(register: Whereabouts, used: Used) -> tuple[Fault, ...]:
+    """What a person must be told before a run: noted data folders that are not there, in which a latch or an
+    interrupted run of this bench may lie. Raises RecordError if that cannot be told."""
+    return tuple(
+        Fault(
+            f"data folder {it.data} of bench {it.bench}, which shares a wire with this one, is not there: "
+            "a latch or an interrupted run that lies in it is not seen",
+            it.data,
+            f"mount its disk and start again; if it was deleted for good, delete {register.path(it)}",
+        )
+        for it in register.not_there(used)
+    )
 
 
 def latched_elsewhere(register: Whereabouts, used: Used) -> tuple[Used, ...]:

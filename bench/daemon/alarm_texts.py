@@ -107,6 +107,16 @@ PROGRAM = _meaning(
     consequence=_w("Tests go on; what it did is missing.", "试验继续；该部分功能缺失。"),
     action=_w("Tell whoever maintains the program.", "通知程序维护人员。"),
 )
+UNSEEN = _meaning(
+    "medium",
+    safety=False,
+    cause=_w("A data folder that this bench was used with is not there.", "本台架用过的数据目录不存在。"),
+    consequence=_w("A latch or an interrupted run that lies in it is not seen.", "其中的锁定或中断的运行无法看到。"),
+    action=_w(
+        "Mount its disk and start the program again, or delete the note that the alarm names.",
+        "挂载其磁盘并重新启动程序，或删除报警中给出的登记文件。",
+    ),
+)
 #: Of a trip, by the kind of its cause.
 TRIPS: Mapping[str, Meaning] = {
     EndKind.INTERLOCK.value: _meaning(

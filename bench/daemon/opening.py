@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 
 from bench.claim import claim
 from bench.config import BenchFile, load_bench
+from bench.daemon import alarm_texts as texts
 from bench.daemon.far_sides import LiveSide, SimulatedSide
 from bench.daemon.floor import Floor
 from bench.daemon.house import BenchHouse
 from bench.daemon.settings import DeskSettings
 from bench.daemon.supervision import Supervision
+from bench.daemon.views import Words
 from bench.data_folder import DataFolder
 from bench.guardian.link import inherited_link
 from bench.hands import BorrowedHands
@@ -60,6 +62,9 @@ async def live_house(settings: DeskSettings) -> AsyncIterator[BenchHouse]:
             hands = BorrowedHands(url) if url is not None and bench.far_end == "simulated" else None
             side = LiveSide(clock, Supervision(link, data.path / "guardian"), hands)
             async with floor, BenchHouse(floor, settings, side) as house:
+                for fault in lock.warnings:
+                    said = f"{fault.error}; {fault.fix}"
+                    house.alarms.begin(f"unseen {fault.where}", texts.UNSEEN, Words(en=said, zh=said))
                 yield house
 
 

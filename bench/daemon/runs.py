@@ -35,7 +35,9 @@ from bench.stream import Stream
 from drivers.errors import RecordError
 
 #: Runs that have ended stay in memory so long that a page may still ask for them; the index has all.
-ENDED_KEPT = 64
+ENDED_KEPT = 16
+#: So many keys of starts are remembered, so that none is carried out twice.
+KEYS_KEPT = 4096
 
 
 class FarSide(Protocol):
@@ -91,9 +93,9 @@ class Runs:
 
     async def start(self, request: StartRequest, *, approved: str, key: str, by: str) -> RunView:
         """Start or queue what was approved. Raises DeskRefused, ConfigError, RecordError."""
-        known = self._by_key.get(key)
-        if known is not None and known in self._all:
-            return self._all[known].view()
+        known = self._started_by(key)
+        if known is not None:
+            return known
         self.refuse_if_not_free(request.channel)
         order = order_of(request, self._settings, by=by)
         loop = asyncio.get_running_loop()
@@ -101,12 +103,23 @@ class Runs:
         if await loop.run_in_executor(None, plan_hash, found.plan) != approved:
             fix = "look at the plan again and approve it as it is now"
             raise DeskRefused("plan-changed", "what would be run is not what was approved", fix)
-        if (known := self._by_key.get(key)) is not None and known in self._all:  # asked twice at once
-            return self._all[known].view()
+        known = self._started_by(key)  # asked twice at once
+        if known is not None:
+            return known
         self.refuse_if_not_free(request.channel)
         run_id, folder = self.data.new_run(None, found.plan.sequence.id)
         self._by_key[key] = run_id
         return self.admit(request, found, run_id=run_id, folder=folder, by=by).view()
+
+    def _started_by(self, key: str) -> RunView | None:
+        """What was started with this key. Raises DeskRefused for what has long been over: it is not started again."""
+        run_id = self._by_key.get(key)
+        if run_id is None:
+            return None
+        tenancy = self._all.get(run_id)
+        if tenancy is None:
+            raise DeskRefused("not-now", f"this start was carried out as run {run_id}", "look at that run")
+        return tenancy.view()
 
     def refuse_if_not_free(self, channel: str, *, of: str | None = None) -> None:
         """Raises DeskRefused for a channel that may not be used now. Its own hold does not stand in the way of the
@@ -204,8 +217,8 @@ class Runs:
         over = [each.run_id for each in self._all.values() if each.over]
         for run_id in over[: max(0, len(over) - ENDED_KEPT)]:
             del self._all[run_id]
-        if len(self._by_key) > 8 * ENDED_KEPT:
-            self._by_key = {key: run_id for key, run_id in self._by_key.items() if run_id in self._all}
+        for key in tuple(self._by_key)[: max(0, len(self._by_key) - KEYS_KEPT)]:
+            del self._by_key[key]
         self._hand_out()
 
     def _words(self, blocked: Blocked) -> Words:

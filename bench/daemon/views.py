@@ -247,7 +247,7 @@ class SeriesView(View):
 
 
 class SequenceView(View):
-    """A sequence that the daemon can start. ``parameters`` are what may be overridden, each with its value as written."""
+    """A sequence that the daemon can start. ``parameters`` are what may be overridden, each with its value."""
 
     id: str
     title: Words

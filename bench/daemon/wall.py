@@ -103,10 +103,13 @@ class Wall:
         here = self._floor.channels[name][0]
         if tenancy is not None:
             here = tenancy.place
+        limits = {} if tenancy is None else _limits(tenancy)
         for quantity, channels in shown(here).items():
             found = [reading for channel in channels if (reading := self._latest(channel, tenancy)) is not None]
             if found:
-                yield self._value(quantity, found)
+                value = self._value(quantity, found)
+                low, high = _tightest([limits[channel] for channel in channels if channel in limits])
+                yield value.model_copy(update={"low": low, "high": high})
 
     def _value(self, quantity: str, found: list[Reading]) -> ValueView:
         """Of several thermocouples the warmest good one."""
@@ -145,6 +148,21 @@ class Wall:
 
 
 _ENDS: Mapping[str, ChannelState] = {"paused": "paused", "observing": "observing", "ending": "ending"}
+
+
+def _limits(tenancy: Tenancy) -> Mapping[str, tuple[float | None, float | None]]:
+    """What the guard holds each reading channel to, where the sample is and in the phase under way: a trip outside."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for limit in tenancy.plan.limits_in(tenancy.place.place, tenancy.phase):
+        if limit.tier == "trip":
+            found[limit.channel] = _tightest([found.get(limit.channel, (None, None)), (limit.low, limit.high)])
+    return found
+
+
+def _tightest(bounds: list[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
+    lows = [low for low, _ in bounds if low is not None and math.isfinite(low)]
+    highs = [high for _, high in bounds if high is not None and math.isfinite(high)]
+    return max(lows, default=None), min(highs, default=None)
 
 
 def _serial(identity: Identity | None) -> str | None:

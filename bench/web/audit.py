@@ -1,7 +1,7 @@
 """The audit trail: every change, with who, when, what it was, what it is, and why. It only grows.
 
 ``audit.jsonl`` in the data folder; each line carries the hash of the one before it (bench/chain.py). The newest hash is
-also kept among the users, so that a trail whose end was cut off is found out; GET /api/v1/audit/head gives it to whoever
+also kept among the users, so that a trail whose end was cut off is found out; the head is shown to whoever
 keeps it elsewhere. The daemon and the command line may write at once.
 """
 

@@ -299,8 +299,8 @@ class VisaLines(PortWire):
         self, job: Callable[[Session], T], device: str, doing: str, timeout_s: float, pause_s: float, *, urgent: bool
     ) -> T:
         loop = asyncio.get_running_loop()
-        if self._quiet_until_s > loop.time():
-            await asyncio.sleep(self._quiet_until_s - loop.time())
+        await self._quiet_until(self._quiet_until_s)
+        self._give_way(device, doing, urgent=urgent)
 
         def guarded(session: Session) -> T:
             if session.strays():
@@ -316,6 +316,7 @@ class VisaLines(PortWire):
             except _StrayError:
                 self.health.strayed(1)
                 await self._resynchronise(timeout_s, free=urgent)
+                self._give_way(device, doing, urgent=urgent)
                 return await self._running().run(guarded, timeout_s)
         except (ExchangeError, _StrayError) as failed:
             self._suspect = True

@@ -107,6 +107,25 @@ def test_without_a_loop_a_job_is_done_at_once() -> None:
     assert done == [1, 2]
 
 
+async def test_a_job_is_done_at_once_while_the_machine_has_no_thread_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, loop_thread, did = Threads("test", 2), threading.current_thread(), list[threading.Thread]()
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def one() -> threading.Thread:
+        told = asyncio.Event()
+        threads.begin(Job(lambda: did.append(threading.current_thread())), told.set)
+        async with asyncio.timeout(5):
+            await told.wait()
+        return did[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        assert await one() is loop_thread
+    assert await one() is not loop_thread
+
+
 def test_rows_flow_into_the_next_window_while_the_one_before_becomes_a_segment(tmp_path: Path) -> None:
     log, sealing, _ = begin(tmp_path)
     rows(log, 0, 15)

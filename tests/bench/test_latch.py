@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_disk_that_takes_no_latch_and_no_acknowledgement_is_told(tmp_path: Pat
     with pytest.raises(RecordError, match="cannot be kept"):
         latches.release(Acknowledged(latch=LATCH, by="Wang", utc_s=1.7e9 + 60.0, seen={}))
     assert latches.of("demo") == LATCH
-    assert not latches.acknowledged("demo", "0001-x")
+    assert latches.acknowledged_s("demo", "0001-x") == -math.inf
 
 
 @pytest.mark.fault("F55")
@@ -71,8 +72,8 @@ def test_what_was_acknowledged_is_kept_with_who_and_what_the_hardware_said(tmp_p
         ("0001-x", "Wang", {"io1.di1.on": 1.0}),
         ("0002-x", "Wang", {"io1.di1.on": 1.0}),
     ]
-    assert latches.acknowledged("demo", "0001-x")
-    assert not latches.acknowledged("demo", "0003-x")
+    assert latches.acknowledged_s("demo", "0001-x") == LATCH.utc_s
+    assert latches.acknowledged_s("demo", "0003-x") == -math.inf
 
 
 WELL = {"io1.di1.on": 1.0, "io1.di0.on": 0.0, "th1.ai0.temperature_c": 25.0}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.cause import Cause, EndKind
-from bench.latch import Acknowledged, Latches, latching
+from bench.latch import Acknowledged, Latch, Latches, latching
 from bench.latch_owed import owed, owed_by, put_owed
 from bench.log import RunLog
 from bench.open_runs import OpenRun
@@ -23,6 +24,7 @@ UTC_S = 1.7e9
 HEADER = {"run_id": "0007-x", "mode": "live", "bench": "demo"}
 DOOR = {"cause": "interlock", "rule": "interlock.door_closed", "device": "io1", "value": 0.0, "limit": 0.5}
 COLLAPSE = {"cause": "sample_event", "rule": "sample.voltage", "device": "psb", "value": 0.1, "limit": 2.44}
+HEAT = {"cause": "bench_limit", "rule": "bench.place_temperature", "device": "th1", "value": 90.0, "limit": 80.0}
 SMOKE = {"cause": "sample_event", "rule": "interlock.smoke_clear", "device": "io1", "value": 0.0, "limit": 0.5}
 
 
@@ -128,10 +130,49 @@ def test_it_is_put_once_and_never_again_after_a_person_has_acknowledged_it(tmp_p
     latch = latches.of("demo")
     assert latch is not None
     latches.history("demo").write_text('{"torn\n')
-    assert not latches.acknowledged("demo", "0007-x")
+    assert latches.acknowledged_s("demo", "0007-x") == -math.inf
     latches.release(Acknowledged(latch=latch, by="Wang", utc_s=UTC_S + 60.0, seen={}))
     assert put_owed(bundle, latches) is None
     latches.refuse("demo")
+
+
+@pytest.mark.parametrize("in_time", [False, True], ids=["latched by whoever met it", "latched by its program"])
+def test_a_trip_after_the_run_was_acknowledged_and_resumed_is_latched_too(tmp_path: Path, *, in_time: bool) -> None:
+    """The second program's safe state is unproven, whatever the first one's was."""
+    first = [("trip", DOOR), safe_state(confirmed=True), *([("latched", {"cause": "interlock"})] if in_time else [])]
+    bundle, latches = died(tmp_path / "run", *first), Latches(tmp_path)
+    if in_time:
+        latches.put(latched_in_time(bundle))
+    else:
+        assert put_owed(bundle, latches) is not None
+    latch = latches.of("demo")
+    assert latch is not None
+    latches.release(Acknowledged(latch=latch, by="Wang", utc_s=UTC_S + 60.0, seen={}))
+    resumed(bundle, UTC_S + 100.0)
+    assert put_owed(bundle, latches) is None
+    resumed(bundle, UTC_S + 200.0, ("trip", HEAT))
+    put = put_owed(bundle, latches)
+    assert put is not None
+    assert (put.rule, put.utc_s, put.safe) == ("bench.place_temperature", UTC_S + 200.0, False)
+    with pytest.raises(BenchHeld, match="place_temperature"):
+        latches.refuse("demo")
+    latches.release(Acknowledged(latch=put, by="Wang", utc_s=UTC_S + 260.0, seen={}))
+    assert put_owed(bundle, latches) is None
+
+
+def latched_in_time(bundle: Path) -> Latch:
+    """What the first program latched itself."""
+    return Latch(
+        bench="demo", run_id="0007-x", bundle=str(bundle), utc_s=UTC_S, kind="interlock", rule="door", safe=True
+    )
+
+
+def resumed(folder: Path, utc_s: float, *happened: tuple[str, dict[str, Any]]) -> None:
+    """The run taken up again, and killed again after these events."""
+    log = RunLog.reopen(folder, Clock(lambda: 0.0, lambda: utc_s), durable=False)
+    for kind, data in happened:
+        log.event(kind, **data)
+    log.abandon()
 
 
 def test_a_refused_start_says_so_or_why_it_cannot_be_told(tmp_path: Path) -> None:

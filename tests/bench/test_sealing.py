@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from bench import record, sealing
 from bench.log import AT_ONCE, IN_THREADS, Besides, RunLog
+from bench.open_runs import is_owned
 from bench.results import VerifyStatus
 from bench.seal_key import SealKey
 from bench.signature import Trust
 from bench.verify import verify
 from drivers.errors import RecordError
 from tests.bench.synthetic_run import Time, result
+from tests.bench.test_log import until
 
 
 def recorded(folder: Path, beside: Besides) -> RunLog:
@@ -66,6 +70,63 @@ async def test_a_process_that_dies_leaves_a_bundle_that_is_not_closed(
     with pytest.raises(RecordError, match="the process that seals ended with 1"):
         await sealing.sealed(log, result())
     assert verify(tmp_path / "run").status is VerifyStatus.NOT_CLOSED
+
+
+def open_files(pid: int | str) -> list[str]:
+    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+
+
+async def test_the_process_that_seals_owns_the_bundle_as_long_as_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its program may be killed meanwhile: nobody else closes the bundle then."""
+    folder, pid, go_on = tmp_path / "run", tmp_path / "pid", tmp_path / "go-on"
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f"#!/bin/sh\ncat > /dev/null\necho $$ > {pid}.part\nmv {pid}.part {pid}\nread _ < {go_on}\n")
+    stand_in.chmod(0o755)
+    os.mkfifo(go_on)
+    log = recorded(folder, IN_THREADS)
+    monkeypatch.setattr("sys.executable", str(stand_in))
+    sealing_it = asyncio.create_task(sealing.sealed(log, result()))
+    await until(pid.exists)
+    events = str(folder / "events.jsonl")
+    assert events in open_files(pid.read_text().strip())
+    assert events not in open_files("self"), "it is the child's alone: the program may die"
+    assert is_owned(folder)
+    with pytest.raises(RecordError, match="reopened"):
+        RunLog.reopen(folder, Time().clock, durable=False)
+    go_on.write_text("\n")
+    with pytest.raises(RecordError, match="the process that seals ended with 0"):
+        await sealing_it
+    assert not is_owned(folder)
+    RunLog.reopen(folder, Time().clock, durable=False).abandon()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "Cannot allocate memory"), ValueError("embedded null byte")])
+async def test_a_machine_that_has_no_process_to_give_is_told_as_trouble_of_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise error
+
+    log = recorded(tmp_path / "run", IN_THREADS)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+    with pytest.raises(RecordError, match=f"no process to seal it can be started: .*{error.args[-1]}"):
+        await sealing.sealed(log, result())
+    assert not is_owned(tmp_path / "run")
+    assert verify(tmp_path / "run").status is VerifyStatus.NOT_CLOSED
+
+
+@pytest.mark.parametrize("said", ["", "half a sen", "[]", "7"])
+async def test_a_process_that_says_nothing_of_use_has_not_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f"#!/bin/sh\ncat > /dev/null\nprintf '%s' '{said}'\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(stand_in))
+    with pytest.raises(RecordError, match="the process that seals ended with 0"):
+        await sealing.sealed(recorded(tmp_path / "run", IN_THREADS), result())
 
 
 async def test_rows_after_settling_are_kept_in_a_window_of_their_own(tmp_path: Path) -> None:

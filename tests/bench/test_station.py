@@ -47,6 +47,27 @@ async def test_all_missing_devices_are_told_at_once_and_nothing_stays_open() -> 
     assert any(f":{port}" in str(fault) for fault in caught.value.faults)
 
 
+class _Refusing:
+    """A device, or a wire, that cannot be closed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def close(self) -> None:
+        raise OSError(f"{self.name} cannot be closed")
+
+
+async def test_a_device_that_cannot_be_closed_leaves_no_wire_open() -> None:
+    station = Station(plan_of(ONE_CYCLE), CLOCK, urls={}, simulated=False)
+    wires = [_Closing() for _ in station.wires]
+    station.wires = dict(zip(station.wires, wires, strict=True))  # type: ignore[arg-type]
+    station.wires["last"] = _Refusing("a wire")  # type: ignore[assignment]
+    station.devices["psb"] = _Refusing("a device")  # type: ignore[assignment]
+    with pytest.raises(OSError, match="a device cannot be closed"):
+        await station.close()
+    assert all(wire.closed for wire in wires)
+
+
 class _Closing:
     """A wire that takes a few turns of the loop to close."""
 

@@ -38,17 +38,44 @@ def test_while_the_rigs_own_leads_show_the_cell_a_lead_has_broken(gone: tuple[fl
     bench.say(1.0, (CELL, value), quality=quality)
     bench.say(1.0, (OTHER, 3.6))
     assert bench.told() == [], "what the rig showed before or at that instant proves nothing"
-    bench.say(1.1, (OTHER, 3.5))
+    bench.say(1.1, (OTHER, 3.6))
+    bench.say(2.0, (CELL, value), quality=quality)
+    assert bench.told() == []
+    bench.say(2.1, (OTHER, 3.5))
     assert bench.told() == [("a lead broke", 3.5)]
-    bench.say(2.0, (T1, 80.0), (OTHER, 0.0))
+    bench.say(3.0, (T1, 80.0), (OTHER, 0.0))
     assert len(bench.events.all) == 1
+
+
+def test_one_misread_look_between_two_good_ones_is_no_loss_however_often_the_others_are_read() -> None:
+    """The rig and the thermocouple are looked at twenty times before the next look at the cell."""
+    bench = Bench()
+    for at in range(3):
+        bench.say(10.0 * at, (T1, 25.0), (CELL, 3.6), (OTHER, 3.6))
+        bench.say(10.0 * at + 1.0, (CELL, math.nan), quality=Quality.IMPLAUSIBLE)
+        for look in range(20):
+            bench.say(10.0 * at + 1.05 + look * 0.045, (OTHER, 3.6), (T1, 31.0))
+        bench.say(10.0 * at + 2.0, (CELL, 3.6), (T1, 25.0))
+    assert bench.told() == []
+
+
+def test_a_cell_that_shorts_between_two_looks_is_no_broken_lead_by_what_the_rig_showed_before() -> None:
+    bench = Bench()
+    bench.say(0.0, (T1, 25.0), (CELL, 3.6))
+    bench.say(1.0, (CELL, math.nan), quality=Quality.IMPLAUSIBLE)
+    bench.say(1.05, (OTHER, 3.6))
+    bench.say(2.0, (OTHER, 3.6))
+    bench.say(2.0, (CELL, 0.0))
+    bench.say(2.05, (OTHER, 0.0), (T1, 31.0))
+    assert bench.told() == [("the cell has shorted", 0.0)]
 
 
 def test_a_cell_that_loses_both_voltages_and_heats_up_has_shorted() -> None:
     bench = Bench()
     bench.say(0.0, (T1, 25.0), (T2, 40.0), (CELL, 3.6))
     bench.say(1.0, (CELL, 0.02))
-    bench.say(1.1, (OTHER, 0.01), (T1, 29.0), (T2, 44.9))
+    bench.say(2.0, (CELL, 0.02))
+    bench.say(2.1, (OTHER, 0.01), (T1, 29.0), (T2, 44.9))
     assert bench.told() == []
     bench.say(3.0, (T1, 30.0))
     assert bench.told() == [("the cell has shorted", 0.01)]

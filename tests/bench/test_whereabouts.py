@@ -17,7 +17,7 @@ from bench.latch import Latch, Latches
 from bench.log import EVENTS
 from bench.open_runs import ORDER, OpenRuns
 from bench.whereabouts import FOLDER, Whereabouts, latched_elsewhere, state_folder, used_by
-from drivers import BenchHeld, ConfigError, RecordError
+from drivers import BenchHeld, ConfigError, Fault, RecordError
 from tests.bench.stand_ins import DEMO
 from tests.scenarios.runs import order, run
 
@@ -46,7 +46,8 @@ def copied(folder: Path, name: str, **changes: str) -> Path:
     return folder / name
 
 
-def claimed(file: Path, data: Path, state: Path, *, resuming: Path | None = None) -> None:
+def claimed(file: Path, data: Path, state: Path, *, resuming: Path | None = None) -> tuple[Fault, ...]:
+    """What a person is warned of."""
     with claim(
         DataFolder(data),
         load_bench(file),
@@ -55,8 +56,8 @@ def claimed(file: Path, data: Path, state: Path, *, resuming: Path | None = None
         start_utc_s=0.0,
         environment={"CELLBENCH_STATE": str(state)},
         resuming=resuming,
-    ):
-        pass
+    ) as lock:
+        return lock.warnings
 
 
 def interrupted(data: Path, run_id: str = "0001-x", bench: str = "demo") -> Path:
@@ -137,11 +138,19 @@ def test_an_interrupted_run_of_one_data_folder_refuses_a_run_with_another(tmp_pa
     claimed(file, tmp_path / "b", tmp_path / "state")
 
 
-def test_a_data_folder_that_was_deleted_holds_nobody_up(tmp_path: Path, file: Path) -> None:
-    claimed(file, tmp_path / "a", tmp_path / "state")
+@pytest.mark.fault("F78", "F54")
+def test_a_data_folder_that_is_not_there_holds_nobody_up_but_is_named_at_every_start(
+    tmp_path: Path, file: Path
+) -> None:
+    assert claimed(file, tmp_path / "a", tmp_path / "state") == ()
+    (note,) = (tmp_path / "state" / FOLDER).iterdir()
     Latches(tmp_path / "a").put(LATCH)
     (tmp_path / "a").rename(tmp_path / "gone")
-    claimed(file, tmp_path / "b", tmp_path / "state")
+    for _ in range(2):
+        (warning,) = claimed(file, tmp_path / "b", tmp_path / "state")
+        assert f"{tmp_path / 'a'} of bench demo" in warning.error
+        assert "a latch or an interrupted run that lies in it is not seen" in warning.error
+        assert f"delete {note}" in warning.fix
     (tmp_path / "gone").rename(tmp_path / "a")  # as a disk that is mounted again
     with pytest.raises(BenchHeld):
         claimed(file, tmp_path / "b", tmp_path / "state")

@@ -258,6 +258,23 @@ async def test_a_stop_without_an_answer_does_not_wait_for_the_known_question() -
     assert peer.heard == ["MEAS:ARR?", "OUTP OFF", "*IDN?", "OUTP?"]
 
 
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("visa", [False, True])
+async def test_what_waits_out_the_quiet_time_gives_way_to_a_stop_and_a_cancelled_command_never_leaves(
+    *, visa: bool
+) -> None:
+    """The trip cancels the walk, whose command had its turn and waits until the device may be spoken to again."""
+    async with wired(lambda line: None, visa=visa) as (peer, wire):
+        await wire.send("SET 1", **ASKED, pause_s=0.15)
+        switching, telling = (asyncio.create_task(wire.send(line, **ASKED)) for line in ("OUTP ON", "DISP 1"))
+        await asyncio.sleep(0.02)
+        switching.cancel()
+        await wire.send("OUTP OFF", **ASKED, stop=True)
+        await telling
+        await until(lambda: len(peer.heard) > 2)
+    assert peer.heard == ["SET 1", "OUTP OFF", "DISP 1"]
+
+
 async def test_a_pause_is_kept_before_the_next_exchange() -> None:
     async with tcp_peer(echo) as peer, opened(line_wire(peer.url)) as wire:
         loop = asyncio.get_running_loop()

@@ -595,6 +595,24 @@ async def test_the_gap_between_frames() -> None:
     assert all(later - earlier >= 4.01e-3 for earlier, later in itertools.pairwise(times))
 
 
+@pytest.mark.fault("F25")
+async def test_what_waits_for_the_gap_gives_way_to_a_stop_and_a_cancelled_command_never_leaves() -> None:
+    """The trip cancels the walk, whose command had its turn and waits until the line may be used again."""
+    async with PtyPeer(now) as peer:
+        wire = wire_for(peer.url)
+        wire.gap_s = 0.15
+        await wire.open()
+        await registers(wire, 0)
+        switching = asyncio.create_task(write_bit(wire, 0, True))
+        await asyncio.sleep(0.02)
+        switching.cancel()
+        await write_bit(wire, 0, False, stop=True)
+        await registers(wire, 1)
+        await wire.close()
+    assert [request[1] for request in peer.requests] == [3, 5, 3]
+    assert peer.requests[1][4] == 0, "off"
+
+
 @pytest.mark.fault("F20", "T18")
 async def test_one_owner_a_port_and_opening_again() -> None:
     async with PtyPeer(now) as peer:

@@ -29,6 +29,7 @@ from bench.daemon.views import (
     ValueView,
     Words,
 )
+from bench.web.feed import Feed
 
 BEGUN = 1.8e9
 PLAIN, NAIL = "gbt31486-2024/room-capacity", "gbt31485-2015/nail-penetration"
@@ -64,10 +65,11 @@ def step(name: str = "out", **fields: Any) -> StepView:
 
 
 class PaperDesk:
-    """As :class:`bench.daemon.desk.Desk`. What a test puts into it is shown; what people ask for is kept in ``asked``."""
+    """As :class:`bench.daemon.desk.Desk`. What a test puts in is shown; what people ask for is in ``asked``."""
 
     def __init__(self, channels: int = 4, *, data: Path) -> None:
         self.data = data
+        self.feed: Feed | None = None  # who serves this desk puts it here
         self.asked: list[tuple[str, ...]] = []
         self._lock = Lock()
         self._numbers = itertools.count(1)
@@ -101,7 +103,8 @@ class PaperDesk:
     def raise_alarm(self, alarm_id: str = "a1", **fields: Any) -> None:
         given: dict[str, Any] = {
             "rule": "temperature", "channel": "ch1", "run_id": None, "priority": "high", "safety": False,
-            "state": "unacknowledged", "text": words("ch1 is too warm", "ch1 温度过高"), "cause": words("Heat.", "发热。"),
+            "state": "unacknowledged", "text": words("ch1 is too warm", "ch1 温度过高"),
+            "cause": words("Heat.", "发热。"),
             "consequence": words("The run ended.", "运行已结束。"), "action": words("Let it cool.", "等待冷却。"),
             "begun_utc_s": BEGUN, **fields,
         }  # fmt: skip
@@ -112,7 +115,8 @@ class PaperDesk:
         given: dict[str, Any] = {
             "channel": self._runs[run_id].channel, "kind": "judge", "what": "fire", "hazardous": False, "signed": True,
             "text": words("Did it catch fire?", "是否起火？"), "asked_utc_s": BEGUN,
-            "definition": words("Flame for longer than 1 s", "持续燃烧超过 1 s"), "source": "GB/T 31485 2015 3.8; grade A",
+            "definition": words("Flame for longer than 1 s", "持续燃烧超过 1 s"),
+            "source": "GB/T 31485 2015 3.8; grade A",
             **fields,
         }  # fmt: skip
         self._prompts[prompt_id] = PromptView(prompt_id=prompt_id, run_id=run_id, **given)
@@ -133,6 +137,13 @@ class PaperDesk:
             event = EventView(seq=self._bench.seq, utc_s=self._bench.utc_s, kind=kind, **fields)
         for hear in self._hearing:
             hear(event)
+
+    def cut(self) -> None:
+        """End every stream of those who read along."""
+        assert self.feed is not None
+        assert self.feed._loop is not None
+        for reader in tuple(self.feed._readers):
+            self.feed._loop.call_soon_threadsafe(reader.end, "closing", "cut")
 
     def _update(self, **fields: Any) -> None:
         self._bench = self._bench.model_copy(update=fields)
@@ -162,6 +173,9 @@ class PaperDesk:
     async def start(self, request: StartRequest, *, plan_hash: str, key: str, by: str) -> RunView:
         if plan_hash != HASH:
             raise DeskRefused("plan-changed", "what would be run is not what was approved", "check again")
+        return self.begin(request, key=key, by=by)
+
+    def begin(self, request: StartRequest, *, key: str, by: str) -> RunView:
         if key in self._keys:
             return self._runs[self._keys[key]]
         run_id = f"r-{next(self._numbers):04d}"
@@ -234,13 +248,15 @@ class PaperDesk:
         return ()
 
     async def series(
-        self, *, run_id: str | None, channel: str, quantities: Sequence[str], begin_s: float | None, end_s: float | None,
-        points: int,
+        self, *, run_id: str | None, channel: str, quantities: Sequence[str], begin_s: float | None,
+        end_s: float | None, points: int,
     ) -> SeriesView:  # fmt: skip
         at = tuple(BEGUN + 2.0 * second for second in range(300))
+        slopes = {"voltage_v": (3.95, -0.001), "current_a": (-5.0, 0.0), "temperature_c": (24.8, 0.012)}
         columns = {
-            quantity: tuple(3.6 + 0.0005 * second * (1 + index) for second in range(300))
-            for index, quantity in enumerate(quantities)
+            quantity: tuple(level + slope * second for second in range(300))
+            for quantity in quantities
+            for level, slope in (slopes.get(quantity, (12.0, 0.0)),)
         }
         marks = (
             EventView(seq=0, utc_s=BEGUN + 90.0, kind="step_started", data={"name": "rest"}),

@@ -1,9 +1,9 @@
-"""The interface that the page speaks to, as small as it can be, before a paper desk: with the real gate and problems."""
+"""What the page speaks to, as small as it can be, before a paper desk: with the real gate and the real problems."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from fastapi.staticfiles import StaticFiles
 
 import bench.web
 from bench.daemon.serving import in_thread
-from bench.daemon.views import EventView, PromptAnswer, StartRequest
+from bench.daemon.views import PromptAnswer, StartRequest
 from bench.web import problems
+from bench.web.feed import Feed
 from bench.web.gate import Gate
 from bench.web.problems import Problem
 from bench.web.settings import WebSettings
@@ -42,7 +43,7 @@ def _signed(name: str, password: object) -> None:
         raise Problem("not-signed", f"that is not {name}'s password", "enter it again")
 
 
-def app_of(desk: PaperDesk) -> Any:  # noqa: C901 - one closure a route
+def app_of(desk: PaperDesk, feed: Feed) -> Any:  # noqa: C901 - one closure a route
     app = FastAPI(openapi_url=None)
     problems.add_to(app)
     root = "/api/v1"
@@ -68,20 +69,7 @@ def app_of(desk: PaperDesk) -> Any:  # noqa: C901 - one closure a route
 
     @app.get(f"{root}/events")
     async def events(request: Request) -> StreamingResponse:
-        _who(request)
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue[EventView]()
-        end = desk.listen(lambda event: loop.call_soon_threadsafe(queue.put_nowait, event))
-
-        async def lines() -> AsyncIterator[str]:
-            try:
-                yield ": open\n\n"
-                while True:
-                    event = await queue.get()
-                    yield f"id: {event.seq}\ndata: {event.model_dump_json()}\n\n"
-            finally:
-                end()
-
-        return StreamingResponse(lines(), media_type="text/event-stream")
+        return StreamingResponse(feed.stream(feed.open(_who(request), None)), media_type="text/event-stream")
 
     @app.get(f"{root}/readings")
     async def readings(request: Request, channel: str, quantities: str = "", points: int = 600) -> Any:
@@ -160,13 +148,18 @@ def app_of(desk: PaperDesk) -> Any:  # noqa: C901 - one closure a route
 @contextmanager
 def served(desk: PaperDesk) -> Iterator[str]:
     """On loopback, in a thread of its own; gives the page's address."""
-    config = uvicorn.Config(app_of(desk), port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    feed = desk.feed = Feed(desk, WebSettings())
+    config = uvicorn.Config(
+        app_of(desk, feed), port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
 
     async def serving(stop: asyncio.Event) -> None:
+        feed.begin()
         main = asyncio.create_task(server._serve([socket]))
         await stop.wait()
+        await feed.close()
         server.should_exit = True
         await main
 

@@ -14,7 +14,8 @@ from tests.page.paper_desk import NAIL, PaperDesk, step, words
 pytestmark = pytest.mark.scenario
 AXE = Path(__file__).parent / "vendor" / "axe.js"
 VIEWS = (
-    "", "start", "prompts", "alarms", "history", "handover", "help", "help/latched", "users", "channel/ch1", "run/r-0001",
+    "", "start", "prompts", "alarms", "history", "handover", "help", "help/latched", "users", "channel/ch1",
+    "run/r-0001",
 )  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def test_a_wall_of_512_draws_and_follows(come: Come) -> None:
         for (const each of list.getEntries()) window.longest = Math.max(window.longest, each.duration); })
         .observe({type: "longtask"}); }"""
     )
+
     def there(selector: str, count: int = 1) -> None:
         """By selector: a search by role would itself be a long task."""
         expect(visit.page.locator(selector)).to_have_count(count)

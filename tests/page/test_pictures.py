@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.daemon.views import StartRequest
 from tests.page.conftest import Come
 from tests.page.paper_desk import NAIL, PLAIN, channel, step, words
 
@@ -19,6 +20,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
 def test_draw_the_wall_and_a_channel(come: Come) -> None:
     visit, desk = come(channels=16, color_scheme="light")
+    desk.begin(StartRequest(sequence=NAIL, channel="ch1", cell="nmc-21700"), key="k", by="lin")
     for number in range(1, 13):
         state = "observing" if number == 5 else "running"
         fields = {"run_id": f"r-{number:04d}", "sequence": PLAIN, "sample": f"L-2026-{number:04d}", "operator": "lin"}
@@ -32,10 +34,11 @@ def test_draw_the_wall_and_a_channel(come: Come) -> None:
     desk.show("ch7", state="asking", needs_me=True, why=words("a person is asked", "等待人员答复"))
     desk.show("ch15", state="lost", needs_me=True, why=words("cycler-2: no answer", "cycler-2：无应答"))
     desk.raise_alarm("a1", priority="medium", channel="ch15", text=words("cycler-2 does not answer", "cycler-2 无应答"))
-    desk.show("ch1", sequence=NAIL, step=step("soak", ends="duration >= 1 h"), values=channel("ch1").values)
+    desk.show("ch1", sequence=NAIL, step=step("out", ends="duration >= 1 h"), values=channel("ch1").values)
     visit.page.locator(".state-lost").wait_for()
     visit.page.screenshot(path=PICTURES / "wall.png")
+    visit.page.set_viewport_size({"width": 1280, "height": 1450})
     visit.page.goto(f"{visit.link}#/channel/ch1")
     visit.page.locator(".plot canvas").nth(3).wait_for()
     visit.page.wait_for_timeout(1500)
-    visit.page.screenshot(path=PICTURES / "channel.png", full_page=True)
+    visit.page.screenshot(path=PICTURES / "channel.png")

@@ -81,8 +81,11 @@ def test_what_a_run_has_left_is_known_in_every_folder(tmp_path: Path) -> None:
         assert f"--data {data}" in last_object(told)["faults"][0]["fix"]
         assert call("ack", "--bench", bench, "--by", "Wang", "--data", data, folder=there).returncode == 0
 
+        data.rename(here / "not mounted")
         done = call(*live(there, quick(there, 4), bench), folder=there)
         assert done.returncode == 0, done.stderr
+        assert "is not there: a latch or an interrupted run" in " ".join(done.stderr.split())
+        assert [fault["where"] for fault in last_object(done)["faults"]] == [str(data)]
         events = (Path(last_object(done)["bundle"]) / "events.jsonl").read_text()
         assert '"step_started"' in events
         assert "port_shared" not in events, "the run's own guardian is no foreign program"

@@ -118,7 +118,7 @@ async def _ask(self, line, device, doing, deadline_s, pause_s, *, urgent):
     ),
     Bug("a no counts as leave", "bench.arming:permitted", "if by is None:", "if False:", nailed=True),
     Bug("an arming never expires", "bench.arming:ARMED_FOR_S", "", "1e9", nailed=True),
-    Bug("a stop leaves the tool to the rig", f"{_SAFE}_insist", "if stop and", "if False and", nailed=True),
+    Bug("a stop leaves the tool to the rig", f"{_SAFE}insist", "if stop and", "if False and", nailed=True),
     Bug(
         "what has not made contact is not stopped",
         "drivers.penetration_rig:PenetrationRig.make_safe",
@@ -129,7 +129,7 @@ async def _ask(self, line, device, doing, deadline_s, pause_s, *, urgent):
     Bug("the rig does not miss its host", "bench.stimulus:LINK_WATCHDOG_S", "", "3.0", nailed=True),
     Bug(
         "making safe pulls the nail out",
-        f"{_SAFE}_insist",
+        f"{_SAFE}insist",
         "await device.make_safe(fire=fire)",
         "await (device.retract() if isinstance(device, Rig) else device.make_safe(fire=fire))",
         nailed=True,

@@ -88,6 +88,7 @@ function Head({ view, lang, theme, pick, leave }) {
     <nav aria-label=${t("app.places")}>${places.map((each) => html`<a href=${`#/${each === "wall" ? "" : each}`} aria-current=${each === view ? "page" : null}>
       ${t(`app.${each}`)}${counts[each] ? html` <span class="count">${counts[each]}</span>` : ""}</a>`)}</nav>
     ${late && bench && html`<p class="late-banner" role="alert">${t("app.late", { time: duration(ageMs() / 1000) })}</p>`}
+    <${Notice} />
   </header>`;
 }
 
@@ -167,8 +168,8 @@ function App() {
   }, []);
   useEffect(() => {
     document.title = `${t(`app.${PLACES.includes(at.view) ? at.view : "wall"}`)} · Cellbench`;
-    document.getElementById("main")?.scrollIntoView({ block: "start" });
-  }, [at, look]);
+    window.scrollTo(0, 0);
+  }, [at, look.lang]);
   const leave = async () => {
     await api.logout().catch(() => {});
     end();
@@ -176,7 +177,7 @@ function App() {
   };
   if (signedIn === null) return html`<main><p role="status">${t("loading")}</p></main>`;
   if (!me) return html`<main id="main"><div class="login-top"><${Choices} ...${look} pick=${pick} /></div><${Login} entered=${enter} said=${said} /></main>`;
-  return html`<${Head} view=${at.view} ...${look} pick=${pick} leave=${leave} /><${Notice} />
+  return html`<${Head} view=${at.view} ...${look} pick=${pick} leave=${leave} />
     <main id="main" tabindex="-1"><${Fence} key=${`${at.view}/${at.name}`}><${View} at=${at} ...${look} /></${Fence}></main>`;
 }
 

@@ -8,7 +8,8 @@ import { Prompt } from "./prompts.js";
 import { refresh, store, useStore } from "./store.js";
 import { duration, nameOf, number, say, t, unitOf } from "./words.js";
 
-const WINDOWS = { 600: "plot.ten_minutes", 3600: "plot.hour", 86400: "plot.day", 0: "plot.run" };
+const LATELY_S = 600;
+const WINDOWS = [[LATELY_S, "plot.ten_minutes"], [3600, "plot.hour"], [86400, "plot.day"], [0, "plot.run"]]; // 0: the whole run
 const POINTS = 600;
 const DRAW_EVERY_MS = 1000;
 
@@ -25,7 +26,7 @@ function useSeries(channel, windowS) {
       const whole = windowS === 0 && runId;
       const now = store.bench ? store.bench.utc_s : null;
       const fields = {
-        channel: name, quantities, points: POINTS, run_id: windowS > 600 || whole ? runId : null,
+        channel: name, quantities, points: POINTS, run_id: windowS > LATELY_S || whole ? runId : null,
         begin_s: now === null || whole || windowS === 0 ? null : now - windowS,
       };
       try {
@@ -36,7 +37,7 @@ function useSeries(channel, windowS) {
       } catch (error) {
         if (wanted) setProblem(error);
       }
-      if (wanted) timer = setTimeout(load, windowS > 600 || windowS === 0 ? 5 * DRAW_EVERY_MS : DRAW_EVERY_MS);
+      if (wanted) timer = setTimeout(load, windowS !== LATELY_S ? 5 * DRAW_EVERY_MS : DRAW_EVERY_MS);
     };
     load();
     return () => {
@@ -114,7 +115,7 @@ function Values({ values }) {
     return html`<tr key=${each.quantity}><th scope="row">${nameOf(each.quantity)}</th><td><${Value} view=${each} named=${false} /></td>
       <td>${limit}</td><td>${rooms.length ? `${number(Math.min(...rooms), unit)} ${unit}` : "–"}</td></tr>`;
   };
-  return html`<div class="card"><h2>${t("values.title")}</h2><table><thead><tr><th>${t("values.what")}</th><th>${t("values.value")}</th>
+  return html`<div class="card"><h2>${t("values.title")}</h2><table class="figures"><thead><tr><th>${t("values.what")}</th><th>${t("values.value")}</th>
     <th>${t("values.limits")}</th><th>${t("values.margin")}</th></tr></thead><tbody>${values.map(row)}</tbody></table></div>`;
 }
 
@@ -141,13 +142,13 @@ async function stepsOf(runId) {
 }
 
 function Readings({ channel, theme, lang }) {
-  const [windowS, setWindow] = useState(600);
+  const [windowS, setWindow] = useState(LATELY_S);
   const [series, problem] = useSeries(channel, windowS);
   const groups = useMemo(() => (series ? grouped(series) : []), [series]);
-  const choices = Object.entries(WINDOWS).filter(([seconds]) => Number(seconds) === 600 || channel.run_id);
+  const choices = WINDOWS.filter(([seconds]) => seconds === LATELY_S || channel.run_id);
   return html`<div class="bar" role="group" aria-label=${t("plot.window")}>${choices.map(
-    ([seconds, key]) => html`<button type="button" class="toggle" aria-pressed=${windowS === Number(seconds)}
-      onClick=${() => setWindow(Number(seconds))}>${t(key)}</button>`,
+    ([seconds, key]) => html`<button type="button" class="toggle" aria-pressed=${windowS === seconds}
+      onClick=${() => setWindow(seconds)}>${t(key)}</button>`,
   )}${series && series.bucket_s !== null && html`<span class="quiet">${t("plot.buckets", { time: duration(series.bucket_s) })}</span>`}</div>
   <${Trouble} problem=${problem} />
   ${series && series.utc_s.length === 0 && html`<p class="quiet">${t("plot.empty")}</p>`}

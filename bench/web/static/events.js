@@ -3,9 +3,14 @@
 import { EVENTS } from "./api.js";
 
 const LOCK = "cellbench-events";
+// `bench` is the whole wall, `channels` what of it changed; the others are events of that kind.
+const NAMES = [
+  "bench", "channels", "run_state", "run_asked", "prompt", "prompt_gone", "alarm", "shelved", "unlatched", "judged",
+  "step_started", "step_ended", "message", "trip", "warning",
+];
 
 /**
- * Hear every event of the bench, whichever tab reads them. `hear` gets {kind: "event" | "bench" | "open" | "closed"};
+ * Hear every event of the bench, whichever tab reads them. `hear` gets {kind: "event" | "bench" | "channels" | "open" | "closed"};
  * gives what ends it. A tab that closes hands the stream on by itself.
  */
 export function listen(hear) {
@@ -37,10 +42,11 @@ function read(tell, signal) {
       } catch {
         return; // not ours
       }
-      tell(Array.isArray(data?.channels) ? { kind: "bench", bench: data } : { kind: "event", event: data });
+      if (event.type === "bench" || event.type === "channels") tell({ kind: event.type, bench: data });
+      else if (typeof data?.kind === "string") tell({ kind: "event", event: data });
     };
     source.onmessage = hear;
-    for (const name of ["bench", "event", "view", "dropped"]) source.addEventListener(name, hear);
+    for (const name of NAMES) source.addEventListener(name, hear);
     signal.addEventListener("abort", () => {
       source.close();
       done();

@@ -1,7 +1,7 @@
 // Readings drawn by uPlot (a classic script: the global `uPlot`), with marks where steps begin and events happen.
 
 import { html, useEffect, useRef } from "./vendor/htm-preact.js";
-import { known, nameOf, t, unitOf } from "./words.js";
+import { known, nameOf, t, unitOf, when } from "./words.js";
 
 const HEIGHT = 190;
 const MARKED = /^(step_started|trip|stop|warning|alarm|reading_lost|sample_event|bench_event|contact|observation_begun|ending|paused|resumed)$/;
@@ -19,6 +19,8 @@ function drawMarks(marks) {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     let free = -Infinity;
     for (const mark of marks) {
       const x = plot.valToPos(mark.utc_s, "x", true);
@@ -76,7 +78,7 @@ export function Plot({ series, unit, quantities, theme, lang }) {
       cursor: { drag: { x: true, y: false } },
       series: [{}, ...lines],
       bands: bands ? quantities.map((_, index) => ({ series: [2 * index + 1, 2 * index + 2], fill: css("--band") })) : [],
-      axes: [axis, { ...axis, label: unit, size: 64 }],
+      axes: [{ ...axis, values: (_, splits) => splits.map((each) => when(each).slice(11)) }, { ...axis, label: unit, size: 64 }],
       hooks: { draw: [(plot) => drawMarks(marks.current)(plot)] },
     };
     held.current = new window.uPlot(options, columns, place.current);

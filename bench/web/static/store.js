@@ -65,6 +65,7 @@ export function end() {
 
 function hear(message) {
   if (message.kind === "bench") return take(message.bench);
+  if (message.kind === "channels") return merge(message.bench);
   if (message.kind === "event") {
     store.events = [message.event, ...store.events].slice(0, 200);
     if (/prompt|asked|answer|alarm|latch|judg|shelv|acknowledg/.test(message.event.kind)) refreshLists();
@@ -85,6 +86,13 @@ function take(bench) {
     counted = { prompts: bench.prompts, alarms: bench.alarms };
     refreshLists();
   }
+}
+
+/** The wall with those channels anew that changed. */
+function merge(part) {
+  if (!store.bench) return; // the whole is on its way
+  const changed = new Map(part.channels.map((each) => [each.name, each]));
+  take({ ...part, channels: store.bench.channels.map((each) => changed.get(each.name) ?? each) });
 }
 
 /** Ask for the bench now; one question at a time. */
