@@ -98,7 +98,7 @@ class PaperDesk:
     def show_bench(self, **fields: Any) -> None:
         with self._lock:
             self._update(**fields)
-        self.tell("bench")
+        self.tell("progress")
 
     def raise_alarm(self, alarm_id: str = "a1", **fields: Any) -> None:
         given: dict[str, Any] = {

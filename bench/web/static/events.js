@@ -42,7 +42,7 @@ function read(tell, signal) {
       } catch {
         return; // not ours
       }
-      if (event.type === "bench" || event.type === "channels") tell({ kind: event.type, bench: data });
+      if (/^(bench|channels)$/.test(event.type) && Array.isArray(data?.channels)) tell({ kind: event.type, bench: data });
       else if (typeof data?.kind === "string") tell({ kind: "event", event: data });
     };
     source.onmessage = hear;
