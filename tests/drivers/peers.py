@@ -140,11 +140,14 @@ class PtyPeer(_Lines):
         asyncio.get_running_loop().remove_reader(self._device)
 
     def unplug(self) -> None:
-        """What the host sees when the adapter is pulled out."""
+        """What the host sees when the adapter is pulled out. Nobody else's pty gets its number while one end is kept."""
         if not self.unplugged:
             self.unplugged = True
             asyncio.get_running_loop().remove_reader(self._device)
             os.close(self._device)
+
+    def close(self) -> None:
+        self.unplug()
         if self._host is not None:
             os.close(self._host)
             self._host = None
@@ -170,7 +173,7 @@ async def pty_peer(answer: Answer) -> AsyncIterator[PtyPeer]:
     try:
         yield peer
     finally:
-        peer.unplug()
+        peer.close()
 
 
 def line_wire(url: str, **how: Any) -> Any:

@@ -104,7 +104,7 @@ def test_on_a_serial_line(seed: int) -> None:
         mood = Moody(seed)
         peer = PtyPeer(mood, Flight(flight.left, flight.arrived))
         ends = await drive(line_wire(peer.url, flight=flight), mood)
-        peer.unplug()
+        peer.close()
         return ends
 
     ends = run_virtual(main())
@@ -125,7 +125,7 @@ def test_the_second_of_two_equal_replies_is_not_the_next_question_s() -> None:
         async with opened(line_wire(peer.url, flight=Flight(flight.left, flight.arrived))) as wire:
             wire.recognise("*IDN?", "answer to *IDN?")
             answers = [await wire.query(f"Q{at}?", device="d", doing="asking", deadline_s=0.1) for at in range(4)]
-        peer.unplug()
+        peer.close()
         assert answers == [f"answer to Q{at}?" for at in range(4)]
 
     run_virtual(main())

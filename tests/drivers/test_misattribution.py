@@ -151,7 +151,7 @@ async def on_lines(kind: str, exchanges: int, far_end: FarEnd) -> Counter[str]:
 
         ends = await hold_to_it(kind, exchanges, ask)
     if kind == "serial":
-        peer.unplug()
+        peer.close()
     else:
         await peer.close()
     return ends

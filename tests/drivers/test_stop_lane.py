@@ -199,7 +199,7 @@ def test_while_a_device_on_a_line_of_text_hangs(kind: str) -> None:
         if kind == "tcp":
             await peers[0].close()
         else:
-            peers[0].unplug()
+            peers[0].close()
         return found
 
     found = run_virtual(main())

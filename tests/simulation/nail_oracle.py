@@ -30,6 +30,8 @@ INTERLOCK_S, LINK_S = 0.1, 0.75
 OBSERVED_S = 60.0
 #: What was at a place is not said to have been there any nearer than this.
 BACK_MM, DEPTH_MM, PEAK_K = 0.05, 0.5, 2.0
+#: The rig's own interlock stops a stroke before contact, and the rig knows of contact by the next scan of its force.
+SCAN_MM = 0.25
 #: Of the cells' thickness, what a nail goes further, and what it takes to be through.
 BEYOND_MM = 10.0
 
@@ -38,6 +40,8 @@ _HARD = ("door_opens", "lock_opens", "estop")
 #: What may end a stroke short of its target once it is in contact.
 _MAY_STOP = (*_HARD, "person_stops", "tool_jams", "overtravel", "power_lost", "sensor_wild", "scale_changes",
              "sensor_noisy", "input_lies_off", "frozen", "cancelled", "killed")  # fmt: skip
+#: What takes the rig's permit away until contact.
+_INTERLOCKS = ("gas", "smoke", "flame")
 #: The rig, or the line to it, does not do what it is told.
 _RIG = ("power_lost", "tool_jams", "overtravel")
 
@@ -174,7 +178,8 @@ def _short_of_it(looks: Sequence[NailLook], faults: Faults, judged: Judged) -> N
     last = looks[-1]
     if last.deepest_mm <= 0.0 or faults.any_of(*_MAY_STOP):
         return
-    if last.moving or last.deepest_mm < BEYOND_MM:
+    interlocked = faults.spans(*_INTERLOCKS) and not last.moving and last.deepest_mm <= SCAN_MM
+    if not interlocked and (last.moving or last.deepest_mm < BEYOND_MM):
         judged.find("half driven", f"{last.deepest_mm:.1f} mm deep, moving={last.moving}, and nothing stopped it")
 
 
@@ -187,9 +192,8 @@ def _left(found: Found, faults: Faults, judged: Judged) -> None:
     told = found.result is None or any("safe state not confirmed" in fault.error for fault in found.result.faults)
     if look.moving and not told:
         judged.find("left", f"it moves when the run ended as {said(found)}")
-    new = any(
-        it.strike.fault in ("contactor_welded", "short_welded") and it.at_s > found.ended_s - 1.0 for it in found.struck
-    )
+    unread_s = 1.0 + found.world.period_s  # what closes so late, after the proof, is not read any more
+    new = any(it.at_s > found.ended_s - unread_s for it in faults.any_of("contactor_welded", "short_welded"))
     if (look.closed or look.shorted) and not told and not new:
         judged.find("left", f"closed={look.closed} shorted={look.shorted} when the run ended as {said(found)}")
     if _contact_s(found.strokes) is None or look.exhaust:
