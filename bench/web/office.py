@@ -79,7 +79,6 @@ class Office:
 
     async def close(self) -> None:
         """The trail is written to its end; the users are closed."""
-        await self.feed.close()
         if self._later:
             await asyncio.wait(self._later, timeout=5.0)
         self._disk.shutdown(wait=True)
@@ -91,10 +90,14 @@ class Office:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
 
     @asynccontextmanager
-    async def changing(self, caller: Caller, act: str, on: str, **known: Any) -> AsyncIterator[Entry]:
-        """The change inside is in the trail when this ends, whatever its outcome. Raises Problem ``audit``: it was
-        done, or refused, and could not be written."""
+    async def changing(
+        self, caller: Caller, act: str, on: str, *, ahead: bool = False, **known: Any
+    ) -> AsyncIterator[Entry]:
+        """The change inside is in the trail when this ends, whatever its outcome; ``ahead``: also before it begins, so
+        that nothing is energised of which no trace can be kept. Raises Problem ``audit``: it could not be written."""
         entry = Entry(**known)
+        if ahead:
+            await self._written(_change(caller, act, on, "asked", entry))
         outcome = "done"
         try:
             yield entry

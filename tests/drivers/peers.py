@@ -140,7 +140,7 @@ class PtyPeer(_Lines):
         asyncio.get_running_loop().remove_reader(self._device)
 
     def unplug(self) -> None:
-        """What the host sees when the adapter is pulled out. Nobody else's pty gets its number while one end is kept."""
+        """What the host sees when the adapter is pulled out. Nobody's pty gets its number while one end is kept."""
         if not self.unplugged:
             self.unplugged = True
             asyncio.get_running_loop().remove_reader(self._device)

@@ -207,6 +207,9 @@ class PaperDesk:
         self.show(self._runs[run_id].channel, state="running")
         return self._runs[run_id]
 
+    async def close_interrupted(self, run_id: str, *, by: str, note: str = "") -> RunView:
+        raise DeskRefused("not-now", f"run {run_id} is not interrupted")
+
     async def runs(self, *, search: str = "", limit: int = 50, before: str | None = None) -> Sequence[RunView]:
         return [run for run in self._runs.values() if search in run.model_dump_json()][:limit] if not before else []
 

@@ -1,0 +1,114 @@
+"""The server: on a socket that is bound before anything else, in a thread and a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from bench.daemon.desk import Desk
+from bench.daemon.serving import Beside, in_thread
+from bench.web.accounts import Accounts
+from bench.web.address import forget_address, keep_address
+from bench.web.app import application
+from bench.web.lines import Line, keep_in_bounds
+from bench.web.office import Office
+from bench.web.passwords import Passwords
+from bench.web.settings import WebSettings, check_reach
+from drivers.errors import ConfigError, Fault
+
+BACKLOG = 1024
+#: The far end of a connection that acknowledges nothing so long is gone (TCP_USER_TIMEOUT).
+UNHEARD_MS = 20_000
+_log = structlog.get_logger("cellbench.web")
+
+
+def web(data: Path, settings: WebSettings, passwords: Passwords | None = None) -> Beside:
+    """What serves a data folder's daemon beside it. Entering raises ConfigError: the address cannot be used, or other
+    machines could reach a bench without TLS and users; RecordError: the users cannot be kept."""
+    return partial(_beside, data, settings, passwords)
+
+
+@contextmanager
+def _beside(data: Path, settings: WebSettings, passwords: Passwords | None, desk: Desk) -> Iterator[str]:
+    accounts = Accounts(data)
+    try:
+        check_reach(settings, sum(not user.disabled for user in accounts.users()))
+    finally:
+        accounts.close()
+    listening = bound(settings)
+    url = url_of(settings, listening)
+    try:
+        office = Office.opened(desk, data, settings, passwords)
+        keep_address(data, url, settings.tls_certificate)
+        with in_thread(partial(_serve, office, settings, listening), "web"):
+            _log.info("listening", url=url)
+            yield url
+    finally:
+        forget_address(data)
+        listening.close()
+
+
+def bound(settings: WebSettings) -> socket.socket:
+    """Raises ConfigError."""
+    host = settings.host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError, AttributeError):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_MS)
+        listening.bind((host, settings.port))
+        listening.listen(BACKLOG)
+        listening.settimeout(0.0)
+    except OSError as error:
+        listening.close()
+        fix = "give another address or port with --listen, or end the program that has it"
+        where = f"--listen {settings.host}:{settings.port}"
+        raise ConfigError([Fault(f"it cannot be listened on: {error.strerror}", where, fix)]) from None
+    return listening
+
+
+def url_of(settings: WebSettings, listening: socket.socket) -> str:
+    """As a browser is to call it."""
+    host = settings.names[0] if settings.names else settings.host
+    return f"{'https' if settings.with_tls else 'http'}://{host}:{listening.getsockname()[1]}/"
+
+
+async def _serve(office: Office, settings: WebSettings, listening: socket.socket, stop: asyncio.Event) -> None:
+    config = uvicorn.Config(
+        application(office),
+        http=Line,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(settings.head_s) + 1,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=16_384,
+        backlog=BACKLOG,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    server = uvicorn.Server(config)
+    office.feed.begin()
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
+    bounding = asyncio.create_task(keep_in_bounds(server.server_state, settings), name="connections")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        bounding.cancel()
+        stopping.cancel()
+        await office.feed.close()
+        server.should_exit = True
+        await serving
+        await office.close()
