@@ -152,6 +152,13 @@ class Scene:
         found: Personality = self._attached[device].personality
         return found
 
+    def misread_current(self, channel: str, error: float) -> None:
+        """From now on the channel's cycler reads, and regulates, its current wrong by this part of it."""
+        for device in self.spec.devices:
+            if device.channel == channel and (cycler := self._attached.get(device.name)) is not None:
+                personality: Any = cycler.personality
+                personality.gain = 1.0 + error
+
     def attached(self, device: str) -> Attached:
         """The device and its place on the wire. Raises KeyError."""
         return self._attached[device]

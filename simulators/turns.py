@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-#: Tasks of this name belong to the bench, not to the program.
+#: Tasks of this name belong to the bench, not to the program; and so does what they make, under whatever name.
 BENCH = "bench: "
 
 #: Told before each turn of a task: its name and its coroutine, suspended.
@@ -35,7 +35,8 @@ class Turns:
 
     def make(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **how: Any) -> asyncio.Task[Any]:
         """What ``loop.create_task`` calls."""
-        if str(how.get("name") or "").startswith(BENCH):
+        maker = asyncio.current_task(loop)
+        if any(str(name or "").startswith(BENCH) for name in (how.get("name"), maker and maker.get_name())):
             return asyncio.Task(coroutine, loop=loop, **how)
         turned = _Turned(self, coroutine)
         task = asyncio.Task(turned, loop=loop, **how)

@@ -64,9 +64,9 @@ class Psb10000:
     """One instrument on one channel of the plant.
 
     Faults: ``stuck`` freezes what it measures; ``extra_v`` and ``extra_gain`` are added to and multiplied into what is
-    in force against what was set; ``sense_gain`` is what it shows for a volt, and regulates by; ``deaf`` acknowledges
-    settings and keeps the old ones; ``welded`` keeps the output on; ``local`` means that a person at the panel has it;
-    without ``protected`` OVP and OCP do not act.
+    in force against what was set; ``gain`` is what it shows for an ampere and ``sense_gain`` for a volt, and regulates
+    by; ``deaf`` acknowledges settings and keeps the old ones; ``welded`` keeps the output on; ``local`` means that a
+    person at the panel has it; without ``protected`` OVP and OCP do not act.
     """
 
     def __init__(self, spec: DeviceSpec, plant: Plant, seed: int, timers: Timers) -> None:
@@ -81,7 +81,7 @@ class Psb10000:
         self._nominal_v = spec.rating.get("voltage_v", 60.0)
         self._nominal_a = spec.rating.get("current_a", 170.0)
         self._nominal_w = spec.rating.get("power_w", 5000.0)
-        self._gain = 1.0 + spec.current_gain_error
+        self.gain = 1.0 + spec.current_gain_error
         model = f"PSB 1{self._nominal_v:04.0f}-{self._nominal_a:.0f}"
         serial = spec.serial if spec.serial is not None else "0000000000"
         self._identity = f"EA Elektro-Automatik,{model},{serial},V2.08 KE V3.10 HMI,SIMULATED"
@@ -142,7 +142,7 @@ class Psb10000:
             terminal = self._terminal
             voltage_v, current_a = (0.0, 0.0) if terminal is None else (terminal.voltage_v, terminal.current_a)
             voltage_v = round(self._voltage_noise(voltage_v * self.sense_gain), 2)
-            current_a = round(self._current_noise(current_a * self._gain), 2)
+            current_a = round(self._current_noise(current_a * self.gain), 2)
             self._measured = (max(voltage_v, 0.0) + 0.0, current_a + 0.0)
         return self._measured
 
@@ -155,10 +155,10 @@ class Psb10000:
         self._terminal.regulate(
             on=self._on,
             voltage_v=(self._set_v + self.extra_v) / self.sense_gain,
-            source_a=self._source_a * self.extra_gain / self._gain,
-            sink_a=self._sink_a * self.extra_gain / self._gain,
-            source_w=self._source_w / self._gain,
-            sink_w=self._sink_w / self._gain,
+            source_a=self._source_a * self.extra_gain / self.gain,
+            sink_a=self._sink_a * self.extra_gain / self.gain,
+            source_w=self._source_w / self.gain,
+            sink_w=self._sink_w / self.gain,
         )
 
     def _protect(self) -> None:
@@ -168,7 +168,7 @@ class Psb10000:
             return
         if terminal.voltage_v * self.sense_gain > self._ovp_v:
             self.alarms |= OVER_VOLTAGE
-        current_a = terminal.current_a * self._gain
+        current_a = terminal.current_a * self.gain
         if current_a > self._ocp_a or -current_a > self._sink_ocp_a:
             self.alarms |= OVER_CURRENT
         if self.alarms:

@@ -82,6 +82,7 @@ def _one(seed: int | None, plan: Path | None, *, as_json: bool) -> int:
 
 def _keep(world: World, judged: Judged, folder: Folder) -> None:
     """Shrink a world and write it down as a plan."""
+    print("\n".join(f"SEED {world.seed}: {line}" for line in judged.findings), file=sys.stderr, flush=True)
     smallest = folder.shrunk(world, judged)
     path = plans.FOLDER / f"seed-{world.seed}.yaml"
     path.write_text(plans.text_of(smallest, folder.tried(smallest)[1].findings))

@@ -35,6 +35,8 @@ SEQUENCE = Path(__file__).parent / "sequence.yaml"
 NAIL = Path(__file__).parent / "nail.yaml"
 #: A run that has not ended by then hangs; a minute of it is the recording after a trip.
 LONGEST_S = 600.0
+#: A world that has not ended by then hangs by the harness's own fault: it fails, and says so.
+NEVER_S = 20_000.0
 #: The bench is watched so much longer: more than every watchdog of its devices.
 AFTER_S = 8.0
 #: From healed to a bench that is to take a new run: reconnects and watchdogs.
@@ -107,7 +109,12 @@ def simulate(
     if world.most_turns:
         turns.extra = lambda: draws.randint(0, world.most_turns) if draws.random() < 0.3 else 0
     on_begin(found)
-    return in_virtual_time(_carried_out(world, prepared, found, turns), speed=None)
+
+    async def bounded() -> Found:
+        async with asyncio.timeout(NEVER_S):
+            return await _carried_out(world, prepared, found, turns)
+
+    return in_virtual_time(bounded(), speed=None)
 
 
 async def _carried_out(world: World, prepared: Prepared, found: Found, turns: Turns) -> Found:
