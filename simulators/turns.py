@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
+from weakref import WeakSet
 
 #: Tasks of this name belong to the bench, not to the program; and so does what they make, under whatever name.
 BENCH = "bench: "
@@ -28,6 +29,7 @@ class Turns:
         self.on_turn = on_turn
         self.frozen = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._bench: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """Every task made from now on is ours."""
@@ -35,13 +37,18 @@ class Turns:
 
     def make(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **how: Any) -> asyncio.Task[Any]:
         """What ``loop.create_task`` calls."""
-        maker = asyncio.current_task(loop)
-        if any(str(name or "").startswith(BENCH) for name in (how.get("name"), maker and maker.get_name())):
-            return asyncio.Task(coroutine, loop=loop, **how)
+        if self.of_bench(asyncio.current_task(loop)):
+            task = asyncio.Task(coroutine, loop=loop, **how)
+            self._bench.add(task)
+            return task
         turned = _Turned(self, coroutine)
         task = asyncio.Task(turned, loop=loop, **how)
         turned.name = task.get_name()
         return task
+
+    def of_bench(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether the task is the bench's, by its own name or by who made it."""
+        return task is not None and (task in self._bench or task.get_name().startswith(BENCH))
 
     def stands_still(self) -> bool:
         """Whether no task takes a turn now."""
@@ -75,10 +82,15 @@ class _Turned(Coroutine[Any, Any, Any]):
         self._turns = turns
         self._coroutine = coroutine
         self._left: int | None = None
+        self._of_bench: bool | None = None
         self._error: BaseException | None = None
 
     def send(self, value: Any) -> Any:
         turns = self._turns
+        if self._of_bench is None:  # a loop before Python 3.12 names a task only once it is made
+            self._of_bench = turns.of_bench(asyncio.current_task())
+        if self._of_bench:
+            return self._coroutine.send(value)
         if turns.frozen:
             return turns.held()
         if turns.extra is not None and self._error is None:
@@ -96,7 +108,7 @@ class _Turned(Coroutine[Any, Any, Any]):
         return self._coroutine.send(value) if error is None else self._coroutine.throw(error)
 
     def throw(self, *error: Any) -> Any:
-        if self._turns.frozen:
+        if self._turns.frozen and not self._of_bench:
             self._error = error[0] if isinstance(error[0], BaseException) else error[0]()
             return self._turns.held()
         self._left = None
