@@ -205,7 +205,8 @@ def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
     look = found.looks[at]
     said_unsafe = found.result is not None and found.result.exit_code == 4
     told = said_unsafe or isinstance(found.raised, DeviceError)
-    told = told or any("SAFE STATE NOT CONFIRMED" in alarm for alarm in found.alarms)  # who cancels has no result
+    shouted = ("SAFE STATE NOT CONFIRMED", "STILL NOT CONFIRMED SAFE")  # who cancels has no result
+    told = told or any(each in alarm for alarm in found.alarms for each in shouted)
     if (look.energised or look.on or look.closed) and not told:
         judged.find(
             "left on",
