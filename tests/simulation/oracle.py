@@ -199,7 +199,8 @@ def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
     at = bisect_left(found.looks, found.ended_s, key=lambda look: look.at_s)
     if at >= len(found.looks) or faults.any_of("killed"):
         return
-    if any(it.strike.fault == "contactor_welded" and it.at_s > found.ended_s - PROVEN_S for it in faults.struck):
+    unread_s = PROVEN_S + found.world.period_s  # feedbacks are read once a period
+    if any(it.at_s > found.ended_s - unread_s for it in faults.any_of("contactor_welded")):
         judged.unseen = True  # it closed an open contactor by itself, after its feedback had proven it open
         return
     look = found.looks[at]
