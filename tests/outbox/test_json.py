@@ -81,7 +81,7 @@ async def test_a_killed_bench_is_offline_by_its_will(tmp_path: Path) -> None:
         async with aiomqtt.Client("127.0.0.1", broker.port, identifier="cellbench-lab-bench-2-json"):
             await heard.until(lambda all_: len(all_) == 2)
         await heard.until(lambda all_: len(all_) >= 3)
-        assert box.status().connected["json"]
+        await until(lambda: box.status().connected["json"])  # told before it is written down
     assert [said(message)["online"] for message in heard.heard[:3]] == [True, False, True]
 
 
