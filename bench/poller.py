@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from bench.binding.shapes import Poll
@@ -20,6 +21,8 @@ PHASE_STEP_S = 0.010
 CHECK_S = 5.0
 #: After a first deviation it is asked at this many polls running: two that say the same are believed.
 LOOKS = 6
+#: Instants that were missed are told together, so often at most: a device that is always late would fill the log.
+TOLD_S = 5.0
 
 
 class Poller:
@@ -29,7 +32,8 @@ class Poller:
     ``rest``; of a rig, ``moving`` while it is armed or moves. A device that is not ``near``, because nothing of the
     place where the sample is hangs on it, is read at its ``rest`` period. A change takes effect at once, not after the
     period under way. A read that outlasts its period costs the instants it covered, never a
-    second read at the same time. A read that fails publishes nothing (the guard hears the silence) and is the
+    second read at the same time; ``event("readings_missed", device=, gaps=)`` tells of them, each gap from its first
+    instant to its last on the loop's clock. A read that fails publishes nothing (the guard hears the silence) and is the
     next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.
 
@@ -65,6 +69,9 @@ class Poller:
         self._looks = 0
         self._seen: set[str] = set()
         self._wake: asyncio.Future[None] | None = None
+        self._used_s = math.nan  # the period at the last instant
+        self._missed: list[tuple[float, float]] = []
+        self._told_s = -math.inf
         energy.on_change(self.hurry)
 
     @property
@@ -87,14 +94,38 @@ class Poller:
         """Poll until cancelled. Raises only what a subscriber of the stream raised; of that what the record could not
         keep is told to ``unkept`` instead, where there is one: the device is still to be watched."""
         last_s = -math.inf
-        while True:
-            last_s = await self._next_instant(last_s)
-            try:
-                await self._once()
-            except RecordError as error:
-                if self._unkept is None:
-                    raise
-                self._unkept(error)
+        try:
+            while True:
+                last_s = await self._next_instant(last_s)
+                try:
+                    await self._once()
+                    self._miss(last_s)
+                except RecordError as error:
+                    if self._unkept is None:
+                        raise
+                    self._unkept(error)
+        finally:
+            with suppress(RecordError):
+                self._tell_missed()
+
+    def _miss(self, last_s: float) -> None:
+        """Note the instants that passed during the read of the one at ``last_s``, and tell what is owed."""
+        now_s = asyncio.get_running_loop().time()
+        if self.period_s == self._used_s:
+            self._note_missed(last_s + self._used_s, self._due(now_s, last_s))
+        if self._missed and now_s - self._told_s >= TOLD_S:
+            self._told_s = now_s
+            self._tell_missed()
+
+    def _note_missed(self, first_s: float, taken_s: float) -> None:
+        """The instants from ``first_s`` on that lie before ``taken_s``; those of a lost device are told as lost."""
+        if taken_s - first_s > PHASE_STEP_S / 2 and self.lost is None:
+            self._missed.append((first_s, taken_s - self._used_s))
+
+    def _tell_missed(self) -> None:
+        missed, self._missed = self._missed, []
+        if missed:
+            self._event("readings_missed", device=self.device.name, gaps=missed)
 
     async def _once(self) -> None:
         try:
@@ -150,7 +181,10 @@ class Poller:
             finally:
                 timer.cancel()
             if loop.time() >= due_s - 1e-6:  # else the period changed: look again
-                return due_s
+                self._used_s = self.period_s
+                taken_s = due_s + (loop.time() - due_s + 1e-6) // self._used_s * self._used_s
+                self._note_missed(due_s, taken_s)
+                return taken_s
 
     def _due(self, now_s: float, last_s: float) -> float:
         """The first instant of the grid that is not past and not the one that was just used."""

@@ -85,6 +85,8 @@ def test_a_slow_read_costs_its_instants_and_never_overlaps() -> None:
     bench.device.read = slow  # type: ignore[method-assign]  # the test's own slow device
     in_virtual_time(bench.for_s(11.75))
     assert bench.times == pytest.approx([0.0, 3.0, 6.0, 9.0], abs=1e-6)
+    told = [data["gaps"] for kind, data in bench.events.all if kind == "readings_missed"]
+    assert told == [[(1.0, 2.0)], [(4.0, 5.0), (7.0, 8.0)], [(10.0, 11.0)]]  # at 2.5 s, at 8.5 s and at the end
 
 
 def test_a_loss_and_its_end_are_told_once_each_and_publish_nothing() -> None:
