@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,9 +96,14 @@ def _put_inputs(folder: Path, prepared: Prepared) -> None:
     bundle.put(folder, "plan.json", plan.document())
     sample = prepared.sample or run_sample.made_up(sample_id(prepared), plan.cell)
     bundle.put(folder, "sample.json", sample.model_dump_json(by_alias=True, indent=1) + "\n")
-    versions = {name: version(name) for name in LIBRARIES}
     system = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
-    bundle.put(folder, "environment.json", {**system, "packages": versions})
+    bundle.put(folder, "environment.json", {**system, "packages": _versions()})
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read off their files once: they are those of this process."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def sample_id(prepared: Prepared) -> str:

@@ -26,6 +26,8 @@ from bench.results import RunResult
 from bench.seal_key import SealKey
 from drivers.errors import RecordError
 
+#: Whoever watches a channel goes first.
+_NICE = 10
 _AGAIN = "the logs in the folder are good, the run can be read but is not sealed; `cellbench verify` says how far"
 
 
@@ -69,7 +71,7 @@ async def sealed(log: RunLog, result: RunResult, *, key: SealKey | None = None) 
 async def _child(folder: Path, held: int | None) -> Process:
     """The process that seals, with the bundle's lock. Raises RecordError: the machine has none to give."""
     try:
-        return await asyncio.create_subprocess_exec(
+        child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "bench.sealing",
@@ -80,6 +82,9 @@ async def _child(folder: Path, held: int | None) -> Process:
         )
     except (OSError, ValueError) as error:
         raise _no_process(folder, error) from None
+    with suppress(OSError):  # it is over already
+        os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
+    return child
 
 
 def _no_process(folder: Path, error: Exception) -> RecordError:

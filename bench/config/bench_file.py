@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from bench.config.guard_table import GuardTable
-from bench.config.loading import Document, Strict, load_document, read_document
+from bench.config.loading import Document, Strict, read_document
 from bench.config.outbox_table import OutboxTable
 from bench.config.quantities import (
     AsTuple,
@@ -26,6 +27,7 @@ from bench.config.quantities import (
     refuse,
 )
 from drivers import ConfigError, Dimension, Fault
+from drivers.toml_text import read_text
 from drivers.wires.url import UrlError, parse_url, wire_key
 
 KIND, VERSION = "bench", 1
@@ -269,11 +271,12 @@ class BenchFile(Document):
 
 def load_bench(path: str | Path) -> BenchFile:
     """Read a bench file. Raises ConfigError with every fault; what needs the drivers is checked by ``bench.plan``."""
-    return load_document(Path(path), BenchFile, KIND, VERSION)
+    return read_bench(read_text(Path(path), f"{KIND} file"), str(path))
 
 
+@lru_cache(maxsize=8)
 def read_bench(text: str, where: str) -> BenchFile:
-    """As :func:`load_bench`, from text."""
+    """As :func:`load_bench`, from text. The same text is the same bench: a daemon asks for it with every start."""
     return read_document(text, where, BenchFile, KIND, VERSION)
 
 

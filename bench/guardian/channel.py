@@ -68,8 +68,8 @@ class Channel:
 
     async def say(self, message: Mapping[str, Any], handles: Sequence[int] = ()) -> None:
         """One object, with file handles along. Raises OSError if the far end is gone."""
-        if handles:
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))]
+        for at in range(0, len(handles), _MOST_HANDLES):  # what one message cannot hold would be dropped unsaid
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles[at : at + _MOST_HANDLES]))]
             self._sock.sendmsg([_BEAT], rights)
         line = json.dumps(message, ensure_ascii=False).encode() + b"\n"
         async with self._saying:  # one after the other, each whole

@@ -115,6 +115,8 @@ class Link:
         loop = asyncio.get_running_loop()
         self.name = f"process {guardian}"
         self.lost: asyncio.Future[str] = loop.create_future()
+        #: Resolves to why the guardian is gone, whether anything is armed or not: nothing can be armed any more.
+        self.gone: asyncio.Future[str] = loop.create_future()
         self._channel = Channel(beats, hear=self._heard, ended=self._lose)
         self._lease = Lease(wires)
         self._handles: Sequence[int] = ()
@@ -137,6 +139,7 @@ class Link:
         await self._lease.close()
         self._channel.close()
         self.lost.cancel()
+        self.gone.cancel()
 
     def lent(self, urls: Iterable[str]) -> dict[str, Wire]:
         """The wires of these urls, by key, through the guardian, which owns their ports from their opening on."""
@@ -223,6 +226,8 @@ class Link:
 
     def _lose(self, why: str) -> None:
         self._gone = self._gone or why
+        if not self.gone.done():
+            self.gone.set_result(self._gone)
         self._lease.give_up(f"the guardian, which owns the port, is gone: {self._gone}")
         if self._answer is not None and not self._answer.done():
             error = DeviceError("guardian", "waiting for its answer", self._gone, "start the run again")

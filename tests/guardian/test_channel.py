@@ -87,3 +87,16 @@ async def test_a_lock_that_is_handed_over_outlives_the_process_that_took_it(tmp_
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
     child.channel.close()
+
+
+async def test_more_handles_than_one_message_holds_all_arrive(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    child, guardian = Heard(ours), Heard(theirs)
+    taken = [os.open(tmp_path / f"lock{at}", os.O_RDWR | os.O_CREAT) for at in range(150)]
+    await child.channel.say({"arm": {}}, taken)
+    await turns()
+    assert len(guardian.channel.handles) == 150
+    for handle in taken:
+        os.close(handle)
+    guardian.channel.close()
+    child.channel.close()
