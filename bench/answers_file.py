@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from bench.answers import SCANNED, GivenAnswers, Judged, Leave, same_name
+from bench.entering import bounds_of
 from bench.judging import questions
 from drivers.errors import ConfigError, Fault
 from drivers.toml_text import read_text
@@ -213,5 +214,8 @@ def _slip(name: str, entry: Entry, answer: str) -> tuple[str, str] | None:
         return f"{name}: {error}", f"write for example {name}: {example}"
     kind = entry.example.kind if entry.example is not None else None
     if kind in (None, quantity.dimension):
-        return None
+        why = bounds_of(entry).refuse(quantity.value)
+        return (
+            None if why is None else (f"{name}: {answer}: {why}", f"write what was read, for example {name}: {example}")
+        )
     return f"{name}: {answer} is a {quantity.dimension.value}", f"write a {kind}, for example {name}: {example}"

@@ -71,10 +71,13 @@ def cell_spec(cell: CellFile, mass_kg: float) -> CellSpec | None:
     )
 
 
+def _gain_error(cell: CellFile) -> float:
+    return 0.0 if cell.simulation is None else cell.simulation.current_gain_error
+
+
 def scene_spec(bench: BenchFile, cell: CellFile, *, channel: str, mass_kg: float, seed: int) -> SceneSpec:
     """A simulator of the same model behind every device, wired as the bench file says, the cell in ``channel``."""
-    gain_error = cell.simulation.current_gain_error if cell.simulation is not None else 0.0
-    return _scene(bench, {channel: cell_spec(cell, mass_kg)}, gain_error=gain_error, seed=seed)
+    return _scene(bench, {channel: cell_spec(cell, mass_kg)}, gain_error=_gain_error(cell), seed=seed)
 
 
 def empty_scene_spec(bench: BenchFile, *, seed: int) -> SceneSpec:
@@ -194,11 +197,12 @@ class SceneHands:
     scene: Scene
 
     def insert(self, channel: str, cell: CellFile, *, mass_kg: float, seed: int) -> None:
-        """Put a new cell of this type into a channel's own clamps. Raises ConfigError, and ValueError while a contactor
-        of the channel is closed."""
+        """Put a new cell of this type into a channel's own clamps; the channel's cycler reads the current as wrong as
+        the cell's file says. Raises ConfigError, and ValueError while a contactor of the channel is closed."""
         plant = self.scene.plant
         plant.advance(asyncio.get_running_loop().time())
         plant.insert(channel, cell_spec(cell, mass_kg), seed=seed)
+        self.scene.misread_current(channel, _gain_error(cell))
 
     async def carry(self, channel: str, place: str) -> None:
         """Put the cell of a channel into another place that its leads reach. Raises ValueError for any other."""
@@ -340,7 +344,7 @@ def lone_spec(model: str, listen: str, cell: CellFile, *, seed: int, profile: st
         points=_LONE_POINTS.get(model, {}),
         place="place",
         channel="1",
-        current_gain_error=cell.simulation.current_gain_error if cell.simulation is not None else 0.0,
+        current_gain_error=_gain_error(cell),
         profile=None if text is None else text.text,
         profile_where="" if text is None else text.where,
     )

@@ -47,13 +47,15 @@ class Entry:
 
 
 @cache
-def _registered() -> tuple[EntryPoint, ...]:
-    return tuple(sorted(entry_points(group=GROUP), key=lambda point: point.name))
+def _registered() -> tuple[tuple[EntryPoint, str], ...]:
+    """Each library's entry point and its distribution's name, which is read off a file each time it is asked for."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return tuple((point, point.dist.name if point.dist else "") for point in points)
 
 
 def _allowed(distributions: Collection[str]) -> tuple[EntryPoint, ...]:
     allowed = {*distributions, OWN_DISTRIBUTION}
-    return tuple(point for point in _registered() if point.dist and point.dist.name in allowed)
+    return tuple(point for point, distribution in _registered() if distribution in allowed)
 
 
 def ids(distributions: Collection[str] = ()) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from sequences.language import (
     Confirm,
     Criterion,
     Discharge,
+    Entry,
     Heat,
     Judge,
     LogRule,
@@ -180,10 +181,27 @@ class _Checker(ValueChecker):
             if (entry.example is None) is not entry.text:
                 fix = "give an example such as '45 %' for a value, or text: true for words"
                 self._slip(here, f"entry {entry.name} needs either an example or text: true", fix)
+            kind = None if entry.example is None else self._infer(entry.example, (*here, "example"), {})
+            self._bounds(entry, kind, here)
             if entry.example is not None:
-                self._declare(
-                    f"entry.{entry.name}", self._infer(entry.example, (*here, "example"), {}), (*here, "name")
-                )
+                self._declare(f"entry.{entry.name}", kind, (*here, "name"))
+
+    def _bounds(self, entry: Entry, kind: Dimension | None, here: Path) -> None:
+        """What an entry can be at all is known before anything runs, and holds its own example."""
+        for key, bound in (("at_least", entry.at_least), ("at_most", entry.at_most)):
+            if bound is None:
+                continue
+            if entry.example is None:
+                self._slip((*here, key), f"entry {entry.name} is words", "remove the bound", key=True)
+                continue
+            if kind is not None:
+                self._field(bound, (*here, key), kind)
+            if bound.names - self._unsure.keys():
+                self._slip((*here, key), f"{bound} is no fixed quantity", "write a quantity such as 10 %")
+            low, high = (bound, entry.example) if key == "at_least" else (entry.example, bound)
+            if surely_more(low, high):
+                error = f"the example {entry.example} is outside {key} {bound}"
+                self._slip((*here, "example"), error, "move the example or the bound")
 
     def _take_results(self, step: Step, path: Path) -> None:
         """A step ends: its results get their values, which do not see each other."""

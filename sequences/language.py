@@ -195,13 +195,17 @@ class Soak(StepBase):
 class Entry(Strict):
     """One value that an operator enters because no device of the bench measures it.
 
-    ``dimension`` is taken from ``example`` ("45 %", "5 mm"); a text entry has none.
+    ``dimension`` is taken from ``example`` ("45 %", "5 mm"); a text entry has none. ``at_least`` and ``at_most`` are
+    fixed quantities, what the value can be at all: a slip of the finger is refused at once, while what a test demands
+    of the value is a criterion, which judges what was truly read.
     """
 
     name: Name
     prompt: Text
     example: Expr | None = None
     text: Flag = False
+    at_least: Expr | None = None
+    at_most: Expr | None = None
 
 
 class Confirm(StepBase):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from bench.binding.faults import Findings
 from bench.binding.shapes import BoundParameter
 from bench.config import CellFile
+from bench.entering import bounds_of
 from drivers import BASE, Dimension
 from drivers.units import UnitError, parse_as
 from sequences.expressions import Expression, ExpressionError, MissingValueError, as_expression
@@ -134,7 +135,10 @@ def simulated_entries(
             found[entry.name] = text
         else:
             try:
-                found[entry.name] = parse_as(text, entry.example.kind or Dimension.NUMBER)
+                value = found[entry.name] = parse_as(text, entry.example.kind or Dimension.NUMBER)
+                why = bounds_of(entry).refuse(value)
+                if why is not None:
+                    raise UnitError(f"{text}: {why}")
             except UnitError as error:
                 fix = f'write {entry.name} = "{entry.example}"'
                 findings.fault(f"simulation.operator.{entry.name}: {error}", where, fix)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from rich.console import Console
 
 from bench.answers import Answer, Judged, Permission
+from bench.entering import bounds_of
 from drivers import BASE, UnitError, parse_quantity
 from sequences.language import Confirm, Entry, Question, Text
 
@@ -116,7 +117,11 @@ class Terminal:
                 continue
             wanted = None if entry.example is None else entry.example.kind
             if wanted in (None, quantity.dimension):
-                return {entry.name: quantity.value}
+                why = bounds_of(entry).refuse(quantity.value)
+                if why is None:
+                    return {entry.name: quantity.value}
+                self._console.print(why, markup=False)
+                continue
             unit = "" if wanted is None else BASE[wanted]
             self._console.print(
                 f"that is a {quantity.dimension.value}; a value in {unit or '%'} is wanted", markup=False

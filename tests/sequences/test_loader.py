@@ -259,6 +259,25 @@ def test_entries_are_values_or_words() -> None:
     assert "neither true nor false" in the_fault(words.replace('"true"', "maybe")).error
 
 
+def test_what_an_entry_can_be_is_a_fixed_quantity_of_its_kind_that_holds_the_example() -> None:
+    entry = "- confirm: {{text: {{en: a, zh: a}}, entries: [{{name: humidity, prompt: {{en: a, zh: a}}, {}}}]}}"
+
+    def of(more: str) -> str:
+        return changed("- rest: {duration: 1 h}", entry.format(more))
+
+    assert parse(of("example: 45 %, at_least: 0 %, at_most: 100 %"), "x.yaml")
+    assert parse(of("example: 45 %, at_most: 100 %"), "x.yaml")
+    for more, error in {
+        "example: 45 %, at_most: 5 V": "wants a number",
+        "example: 45 %, at_most: 40 %": "outside at_most",
+        "example: 45 %, at_least: 50 %": "outside at_least",
+        "example: 5 V, at_most: cell.v_max": "no fixed quantity",
+        "example: 45 %, at_most: 1 / 0": "no finite value",
+        'text: "true", at_most: 5': "is words",
+    }.items():
+        assert error in the_fault(of(more)).error, more
+
+
 def test_a_syntax_error_is_one_fault_with_its_place() -> None:
     fault = the_fault(changed("  - rest: {duration: 1 h}", "  - rest: {duration: 1 h"))
     assert fault.where.startswith("x.yaml:2")
