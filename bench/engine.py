@@ -137,6 +137,8 @@ class _Run:
             on_trip=on_trip,
         )
         self._guard = self._made_guard()
+        if house is not None:
+            house.guarded(self._guard.burns_beside)
         self._seat = Seat(
             plan,
             devices=station.devices,

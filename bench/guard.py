@@ -215,6 +215,12 @@ class Guard:
         self._acts.act(cause, "host")
         self._acts.settle()
 
+    def burns_beside(self, rule: str, device: str) -> None:
+        """Another run of the zone has found fire, gas or runaway by a device that this one may not read. Raises
+        RecordError, once it has acted."""
+        self._take(Found(rule, "trip", "detector", device))
+        self._acts.settle()
+
     @property
     def _over(self) -> bool:
         return not self._heard or (self.cause is not None and not self.stimulated)

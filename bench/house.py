@@ -30,7 +30,9 @@ class House:
     ``run_id`` and ``folder`` were given when the run was asked for; ``station`` seats it among the devices that are
     open already; ``stop`` is a person's. ``recorded`` is told of the record once it is open, ``streamed`` of the
     readings before the first. A house keeps the bench for the next run, simulated or not, and looks itself for runs
-    that were interrupted.
+    that were interrupted. ``guarded`` is given what is called, with its name and the device that saw it, when another
+    run of the zone has found fire, gas or runaway. ``sealing`` is held while the bundle is sealed: each takes a process
+    of its own, and what many ends at once would take is another run's.
     """
 
     run_id: str
@@ -40,3 +42,5 @@ class House:
     gate: Gate
     recorded: Callable[[RunLog], object]
     streamed: Callable[[Stream], object]
+    guarded: Callable[[Callable[[str, str], None]], object]
+    sealing: asyncio.Semaphore

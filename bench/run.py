@@ -306,7 +306,8 @@ async def carry_out(prepared: Prepared, far: FarEnd, answers: Answers, observer:
             result = result.model_copy(update={"faults": [*result.faults, *(FaultRow.of(fault) for fault in told)]})
         try:
             bundle.put(folder, bundle.VALUES, _plain(outcome.values))
-            await sealed(log, result, key=key)
+            async with nullcontext() if house is None else house.sealing:
+                await sealed(log, result, key=key)
         except RecordError as error:
             faults = [*result.faults, *(FaultRow.of(fault) for fault in error.faults)]
             return result.model_copy(update={"exit_code": 4, "verdict": "error", "faults": faults})

@@ -6,9 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import sequences
+from bench import handover_notes
 from bench.config import load_cell
+from bench.daemon.desk import DeskRefused
 from bench.daemon.settings import DeskSettings
-from bench.daemon.views import CellView, JudgementView, SampleView, SequenceView, Words
+from bench.daemon.views import CellView, JudgementView, NoteView, SampleView, SequenceView, Words
 from bench.data_folder import DataFolder
 from bench.later_evidence import judge
 from bench.record import load
@@ -82,6 +84,23 @@ def judgement(
         verdict=result.verdict,
         awaiting=tuple(result.awaiting),
     )
+
+
+def note_views(data: Path, *, limit: int) -> tuple[NoteView, ...]:
+    """The newest first. Raises RecordError."""
+    return tuple(map(_note_view, handover_notes.read(data, limit=limit).notes))
+
+
+def noted(data: Path, text: str, *, by: str, utc_s: float) -> NoteView:
+    """Write a note down for the next shift. Raises DeskRefused, RecordError."""
+    try:
+        return _note_view(handover_notes.add(data, text, by=by, utc_s=utc_s))
+    except ConfigError as error:
+        raise DeskRefused("out-of-limits", error.faults[0].error, error.faults[0].fix) from None
+
+
+def _note_view(note: handover_notes.Note) -> NoteView:
+    return NoteView(utc_s=note.utc_s, by=note.by, text=note.text)
 
 
 @lru_cache(maxsize=256)

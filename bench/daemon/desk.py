@@ -17,6 +17,7 @@ from bench.daemon.views import (
     CheckView,
     EventView,
     JudgementView,
+    NoteView,
     PromptAnswer,
     PromptView,
     RunView,
@@ -93,6 +94,11 @@ class Desk(Protocol):
         """A person's judgement on a closed run, as ``cellbench judge`` adds it."""
         ...
 
+    async def notes(self, *, limit: int = 50) -> Sequence[NoteView]:
+        """What was written down for the next shift, the newest first."""
+        ...
+
+    async def add_note(self, text: str, *, by: str) -> NoteView: ...
     def listen(self, hear: Callable[[EventView], None], *, after: int | None = None) -> Callable[[], None]:
         """Hear every later event (and those after ``after`` that are still kept), in the bench's own thread: ``hear``
         must be quick and never raise. Gives what ends it. From any thread."""

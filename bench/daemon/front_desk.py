@@ -22,6 +22,7 @@ from bench.daemon.views import (
     CellView,
     CheckView,
     JudgementView,
+    NoteView,
     PromptAnswer,
     PromptView,
     RunView,
@@ -145,6 +146,15 @@ class FrontDesk:
         view = await _in_thread(work)
         data = {"question": view.question, "answer": view.answer, "by": view.by, "verdict": view.verdict}
         await self._there(_at_once(lambda: self._house.bulletin.tell("judged", run_id=run_id, data=data)))
+        return view
+
+    async def notes(self, *, limit: int = 50) -> Sequence[NoteView]:
+        return await _in_thread(partial(catalogue.note_views, self._house.settings.data, limit=limit))
+
+    async def add_note(self, text: str, *, by: str) -> NoteView:
+        utc_s = self._house.floor.clock.utc_s()
+        view = await _in_thread(partial(catalogue.noted, self._house.settings.data, text, by=by, utc_s=utc_s))
+        await self._there(_at_once(lambda: self._house.bulletin.tell("note", data={"by": view.by})))
         return view
 
     def _lately(

@@ -25,6 +25,7 @@ from bench.daemon.runs import FarSide, Runs
 from bench.daemon.settings import DeskSettings
 from bench.daemon.views import AlarmView, BenchView, RunView, StartRequest, Words
 from bench.daemon.wall import Wall
+from bench.daemon.zone_fires import ZoneFires
 from bench.latch import Acknowledged, acknowledgeable, still_there
 from bench.open_runs import order_of
 from bench.plan import Plan
@@ -38,12 +39,14 @@ T = TypeVar("T")
 
 class BenchHouse:
     """Belongs to the bench's loop. ``view`` may be read from any thread; ``series`` of what was heard lately too.
-    ``async with`` it inside its floor; leaving it stops every run and waits for their ends."""
+    ``async with`` it inside its floor; leaving it stops every run and waits for their ends. ``lost`` resolves to why it
+    can carry nothing out any more: it is to be left."""
 
     def __init__(self, floor: Floor, settings: DeskSettings, far_side: FarSide) -> None:
         self.settings = settings
         self.floor = floor
         self.far_side = far_side
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.bulletin = Bulletin(floor.clock)
         self.alarms = Alarms(floor.clock.utc_s, self._alarm_changed)
         self.lately = Lately()
@@ -54,7 +57,7 @@ class BenchHouse:
         self._wall = Wall(floor, self.runs, settings.mode)
         self._held: Mapping[str, Hold] = {}
         self._due: asyncio.Handle | None = None
-        for feed in (self._alarming, self.lately, _Indexing(self)):
+        for feed in (ZoneFires(self.runs), self._alarming, self.lately, _Indexing(self)):
             self.runs.feeds.add(feed)
         self.view: BenchView = self.refresh()
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from bench.claim import claim
 from bench.config import BenchFile, load_bench
@@ -62,10 +63,17 @@ async def live_house(settings: DeskSettings) -> AsyncIterator[BenchHouse]:
             hands = BorrowedHands(url) if url is not None and bench.far_end == "simulated" else None
             side = LiveSide(clock, Supervision(link, data.path / "guardian"), hands)
             async with floor, BenchHouse(floor, settings, side) as house:
+                link.gone.add_done_callback(partial(_lost, house))
                 for fault in lock.warnings:
                     said = f"{fault.error}; {fault.fix}"
                     house.alarms.begin(f"unseen {fault.where}", texts.UNSEEN, Words(en=said, zh=said))
                 yield house
+
+
+def _lost(house: BenchHouse, gone: asyncio.Future[str]) -> None:
+    """Without its guardian a live bench can start nothing, and nobody would make it safe for this process."""
+    if not gone.cancelled() and not house.lost.done():
+        house.lost.set_result(f"the guardian is gone: {gone.result()}")
 
 
 def _contactor_modules(bench: BenchFile) -> tuple[str, ...]:

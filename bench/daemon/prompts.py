@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 from bench.answers import Answer, Judged, Permission
 from bench.daemon.desk import DeskRefused
 from bench.daemon.views import EntryView, PromptAnswer, PromptView, Words
-from drivers.units import BASE, UnitError, parse_quantity
+from bench.entering import bounds_of, unit_of
+from drivers.units import UnitError, parse_quantity
 from sequences.language import Confirm, Entry, Question, Text
 
 
@@ -39,7 +40,7 @@ class Prompts:
 
     @property
     def open(self) -> tuple[PromptView, ...]:
-        return tuple(asked.view for asked in self._open.values())
+        return tuple(asked.view for asked in self._open.values() if not asked.given.done())
 
     def of(self, run_id: str) -> PromptView | None:
         """The question that a run waits for."""
@@ -134,13 +135,15 @@ def _words(text: Text) -> Words:
 
 
 def _entry(entry: Entry) -> EntryView:
-    kind = None if entry.example is None else entry.example.kind
+    bounds = bounds_of(entry)
     return EntryView(
         name=entry.name,
         label=_words(entry.prompt),
         text=entry.text,
-        unit=None if kind is None else BASE[kind],
+        unit=unit_of(entry),
         example=None if entry.example is None else entry.example.text,
+        low=bounds.low,
+        high=bounds.high,
     )
 
 
@@ -169,5 +172,8 @@ def _entered(entries: tuple[Entry, ...], answer: PromptAnswer) -> dict[str, Answ
             raise DeskRefused(
                 "out-of-limits", f"{name}: {said!r} is no {wanted.value if wanted else 'number'}", example
             )
+        why = bounds_of(entry).refuse(quantity.value)
+        if why is not None:
+            raise DeskRefused("out-of-limits", f"{name}: {said!r}: {why}", "look at the instrument again")
         values[name] = quantity.value
     return values

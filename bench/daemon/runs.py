@@ -36,6 +36,8 @@ from drivers.errors import RecordError
 
 #: Runs that have ended stay in memory so long that a page may still ask for them; the index has all.
 ENDED_KEPT = 16
+#: So many bundles are sealed at once, by a process each; the others wait, safe and ended.
+SEALED_AT_ONCE = 2
 #: So many keys of starts are remembered, so that none is carried out twice.
 KEYS_KEPT = 4096
 
@@ -62,6 +64,7 @@ class Runs:
         changed: Callable[[], object],
     ) -> None:
         self.leases = Leases()
+        self.sealing = asyncio.Semaphore(SEALED_AT_ONCE)
         self.data = DataFolder(settings.data)
         self.latches = Latches(settings.data)
         self.feeds = Feeds(lambda feed, error: bulletin.tell("feed_failed", data=_failure(feed, error)))
@@ -160,6 +163,7 @@ class Runs:
         await self._turns[tenancy.run_id].wait()
 
     def moved_in(self, tenancy: Tenancy) -> FarEnd:
+        self.latches.refuse(self._floor.bench.name)  # it may have tripped while this run waited
         return self._far_side.seat(tenancy)
 
     def station(self, tenancy: Tenancy, plan: Plan) -> FloorSeat:

@@ -7,6 +7,7 @@ desk alone, so that nothing a browser does, or fails to do, holds up a guard, a 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
@@ -21,6 +22,7 @@ from bench.daemon.opening import live_house, simulated_house
 from bench.daemon.settings import DeskSettings
 from bench.simulated import in_virtual_time
 from bench.stop_signals import stop_signals
+from drivers.errors import DeviceError
 
 #: Enters with the desk, when the house is open; leaves when people are to go. A thread of its own is its business.
 Beside = Callable[[Desk], AbstractContextManager[object]]
@@ -30,16 +32,20 @@ VIEW_S = 0.2
 HOLDS_S = 5.0
 #: In virtual time without a speed there is nobody to look on in real time.
 UNHURRIED = 300.0
+#: The bench's thread waits no longer for one that computes: a start that is worked out, a page that is put together.
+SWITCH_S = 0.0005
 #: The people's thread may take so long to go.
 LEAVE_S = 10.0
 
 
 def serve(settings: DeskSettings, *, beside: tuple[Beside, ...] = (), speed: float | None = 1.0) -> None:
     """Until SIGTERM, Ctrl-C or a closed terminal; every run is then stopped and seen to its end. ``speed`` is that of a
-    simulated bench. Raises BenchError where the house cannot be opened.
+    simulated bench. Raises BenchError where the house cannot be opened, and when a live bench has lost its guardian:
+    its runs have then made safe and ended, and whoever started the program starts it again.
 
     People are let out last: they may watch the runs end.
     """
+    sys.setswitchinterval(SWITCH_S)
     if settings.mode == "simulated":
         in_virtual_time(_serve(settings, simulated_house(settings), beside, speed or UNHURRIED), speed=speed)
     else:
@@ -61,11 +67,23 @@ async def _serve(
                     for each in entered:
                         each.__enter__()
                     try:
-                        await stop.wait()
+                        await _until(stop, house.lost)
                         await house.runs.stop_all("the end of the program")
                     finally:
                         for each in reversed(entered):
                             await asyncio.get_running_loop().run_in_executor(None, each.__exit__, None, None, None)
+    if house.lost.done():
+        raise DeviceError("guardian", "serving the bench", house.lost.result(), "start the program again")
+
+
+async def _until(stop: asyncio.Event, lost: asyncio.Future[str]) -> None:
+    """Somebody stops the program, or it can do nothing for its bench any more."""
+    stopped = asyncio.get_running_loop().create_task(stop.wait(), name="stop")
+    try:
+        ends: list[asyncio.Future[Any]] = [stopped, lost]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ once all of them have. A run that is ending beats no more and is waited for as l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from bench.guardian.link import ENDING_S, Supervised
 from bench.safe_plan import OwedObservation, SafeDevice, SafePlan, SafeStep
+from drivers.errors import DeviceError
 
 
 class Keeper(Supervised, Protocol):
@@ -34,6 +36,7 @@ class Supervision:
         self._beaten: set[str] = set()
         self._stimulated: set[str] = set()
         self._handed = False
+        self._ending = False
         link.lost.add_done_callback(self._lost)
 
     def share(self, run: str) -> Share:
@@ -52,9 +55,13 @@ class Supervision:
                 self._handed = True
             share.plan = plan
             self._shares[share.run] = share
+            if self._ending:  # the beats that an earlier end was given say nothing of this run
+                self.link.ending(0.0)
+                self._ending = False
 
     async def release(self, share: Share) -> None:
-        """This run is over; the others stay armed."""
+        """This run is over; the others stay armed. A guardian that does not take the smaller plan keeps the one that it
+        has, which makes more safe; one that is gone has been told to every run."""
         async with self._turn:
             if self._shares.pop(share.run, None) is None:
                 return
@@ -62,7 +69,8 @@ class Supervision:
             self.stimulated(share, on=False)
             plans = [other.plan for other in self._shares.values() if other.plan is not None]
             if plans:
-                await self.link.arm(together(plans), self._folder / share.run)
+                with contextlib.suppress(DeviceError):
+                    await self.link.arm(together(plans), self._folder / share.run)
             else:
                 await self.link.release()
             self.look()
@@ -78,6 +86,7 @@ class Supervision:
         watched = {share.run for share in self._shares.values() if share.ends_s <= now_s}
         if not watched:
             if ends_s:
+                self._ending = True
                 self.link.ending(max(ends_s) - now_s)
         elif watched <= self._beaten:
             self._beaten.clear()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.answers import Answers
+from bench.daemon.hazards import Ahead, ahead
 from bench.daemon.request import fault_views
 from bench.daemon.views import FaultView, RunState, RunView, StartRequest, StepView, Words
 from bench.house import House
@@ -20,13 +22,19 @@ from bench.run import FarEnd, Prepared, carry_out
 from bench.run_record import sample_id
 from bench.station import Station
 from bench.stream import Stream
-from drivers.errors import BenchError, ConfigError, PreflightRefused
+from drivers.errors import BenchError, ConfigError, PreflightRefused, RecordError
 from sequences.language import Phase, Step
+
+#: How the rule ends by which a run is told of a fire that another one has found.
+BESIDE = ".fire"
 
 
 class Landlord(Protocol):
-    """What a tenancy needs of the desk. ``granted`` waits for the leases, ``moved_in`` is told once they are there."""
+    """What a tenancy needs of the desk. ``granted`` waits for the leases, ``moved_in`` is told once they are there.
+    ``sealing`` lets so many runs seal their bundles at once."""
 
+    @property
+    def sealing(self) -> asyncio.Semaphore: ...
     async def granted(self, tenancy: Tenancy) -> None: ...
     def moved_in(self, tenancy: Tenancy) -> FarEnd:
         """Where the run's bytes go; the sample of a simulated bench is in its place. Raises BenchError."""
@@ -86,6 +94,8 @@ class Tenancy:
         self._go_on.set()
         self._step: StepStarted | None = None
         self._progress: Progress | None = None
+        self._ahead: Ahead | None = None
+        self._told_of_fire: Callable[[str, str], None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -128,6 +138,12 @@ class Tenancy:
         self.pause_by, self._on_by = None, by
         self._go_on.set()
 
+    def burns_beside(self, place: str, device: str) -> None:
+        """Another run has found fire, gas or runaway in this one's zone: its guard acts as on a detector of its own."""
+        if self._told_of_fire is not None and self.state != "ending":
+            with contextlib.suppress(RecordError):  # it has acted; its own record tells what it cannot keep
+                self._told_of_fire(f"zone.{place}{BESIDE}", device)
+
     async def over_with(self) -> None:
         """Wait until it has ended, however that is. Never raises what it ended with."""
         if self._task is not None:
@@ -160,6 +176,8 @@ class Tenancy:
             return None
         here = progress if progress is not None and progress.path == step.path else None
         phase = Phase(step.phase).value
+        hazard = self._ahead
+        step_s, remaining_s = (0.0, None) if here is None else (here.step_s, here.remaining_s)
         return StepView(
             index=step.index,
             path=step.path,
@@ -167,9 +185,11 @@ class Tenancy:
             name=step.name,
             phase=phase,
             ends=step.ends,
-            step_s=0.0 if here is None else here.step_s,
+            step_s=step_s,
             test_s=0.0 if progress is None else progress.test_s,
-            remaining_s=None if here is None else here.remaining_s,
+            remaining_s=remaining_s,
+            next_hazard=None if hazard is None else hazard.what,
+            next_hazard_s=None if hazard is None else hazard.in_s(step_s, remaining_s),
         )
 
     async def _live(self) -> None:
@@ -189,6 +209,8 @@ class Tenancy:
                 gate=self._gate,
                 recorded=self._recorded,
                 streamed=self._streamed,
+                guarded=self._guarded,
+                sealing=landlord.sealing,
             )
             far = replace(landlord.moved_in(self), house=house)
             self.result = await carry_out(self.prepared, far, landlord.answers(self), self._observe)
@@ -208,7 +230,7 @@ class Tenancy:
             self.exit_code = 4
         finally:
             self.ended_utc_s = self._utc_s()
-            self.stream = self._progress = None
+            self.stream = self._progress = self._told_of_fire = None
             self._move("closed")
 
     async def _wait_turn(self) -> None:
@@ -252,9 +274,13 @@ class Tenancy:
         self.stream = stream
         self._landlord.streamed(self, stream)
 
+    def _guarded(self, told: Callable[[str, str], None]) -> None:
+        self._told_of_fire = told
+
     def _observe(self, observation: Observation) -> None:
         if isinstance(observation, StepStarted):
             self._step, self._progress = observation, None
+            self._ahead = ahead(self.plan, observation.path)
         elif isinstance(observation, Progress):
             self._progress = observation
         if isinstance(observation, StepStarted | StepEnded | Message):

@@ -289,3 +289,11 @@ class JudgementView(View):
     verdict_before: str
     verdict: str
     awaiting: tuple[str, ...] = ()
+
+
+class NoteView(View):
+    """What somebody wrote down for the next shift."""
+
+    utc_s: float
+    by: str
+    text: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,19 +31,28 @@ def people(plan: Plan) -> Answers:
     return simulated_operator(plan.simulated_entries)
 
 
-def settings(data: Path, *, bench: Path = LINE, staffed: bool = True) -> DeskSettings:
+def settings(
+    data: Path, *, bench: Path = LINE, staffed: bool = True, cells: Mapping[str, Path] | None = None
+) -> DeskSettings:
+    """``cells`` are the known ones and these."""
     own = {f"tests/{path.stem}": path for path in Path(__file__).parent.glob("*.yaml")}
     answering = people if staffed else None
-    return DeskSettings(bench, data, "simulated", sequences=own, answering=answering, start_utc_s=1.8e9)
+    made = DeskSettings(bench, data, "simulated", sequences=own, answering=answering, start_utc_s=1.8e9)
+    return replace(made, cells={**made.cells, **(cells or {})})
 
 
 def in_house(
-    data: Path, visit: Callable[[BenchHouse, FrontDesk], Awaitable[T]], *, bench: Path = LINE, staffed: bool = True
+    data: Path,
+    visit: Callable[[BenchHouse, FrontDesk], Awaitable[T]],
+    *,
+    bench: Path = LINE,
+    staffed: bool = True,
+    cells: Mapping[str, Path] | None = None,
 ) -> T:
     """Open a house, let ``visit`` do what it does there, and close it."""
 
     async def main() -> T:
-        async with simulated_house(settings(data, bench=bench, staffed=staffed)) as house:
+        async with simulated_house(settings(data, bench=bench, staffed=staffed, cells=cells)) as house:
             return await visit(house, FrontDesk(house))
 
     return in_virtual_time(main(), speed=None)

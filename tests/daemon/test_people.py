@@ -29,6 +29,7 @@ def test_a_question_waits_for_a_person_and_takes_only_what_it_asked_for(tmp_path
         prompt = await question(desk)
         assert (prompt.run_id, prompt.kind, prompt.channel) == (run.run_id, "confirm", "1")
         assert [(entry.name, entry.example) for entry in prompt.entries] == [("humidity", "45 %")]
+        assert [(entry.low, entry.high) for entry in prompt.entries] == [(0.0, 1.0)]  # 0 % and 100 %
         channel = next(channel for channel in desk.now().channels if channel.name == "1")
         assert (channel.state, channel.needs_me) == ("asking", True)
         with pytest.raises(DeskRefused) as refused:
@@ -37,7 +38,13 @@ def test_a_question_waits_for_a_person_and_takes_only_what_it_asked_for(tmp_path
         with pytest.raises(DeskRefused) as refused:
             await desk.answer(prompt.prompt_id, PromptAnswer(yes=True, entries={"pressure": "1 kPa"}), by="wang")
         assert refused.value.code == "unknown"
+        for slip in ("520 %", "-1 %", "100.1 %"):
+            with pytest.raises(DeskRefused) as refused:
+                await desk.answer(prompt.prompt_id, PromptAnswer(yes=True, entries={"humidity": slip}), by="wang")
+            assert (refused.value.code, "at most 100 %" in refused.value.text) == ("out-of-limits", True)
+        assert [open_.prompt_id for open_ in await desk.prompts()] == [prompt.prompt_id], "it is still asked"
         await desk.answer(prompt.prompt_id, PromptAnswer(yes=True, entries={"humidity": "52 %"}), by="wang")
+        assert await desk.prompts() == (), "answered, it is asked no more"
         with pytest.raises(DeskRefused):
             await desk.answer(prompt.prompt_id, PromptAnswer(yes=True), by="li")
         done = await ended(house, run.run_id)

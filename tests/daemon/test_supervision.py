@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.daemon.supervision import Supervision, together
 from bench.safe_plan import OwedObservation, SafeDevice, SafePlan, steps_for
 from drivers.capabilities import DeviceKind
+from drivers.errors import DeviceError
 from simulators.virtual_time import run_virtual
 
 
@@ -21,6 +22,7 @@ class Guardian:
     def __init__(self) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.said: list[str] = []
+        self.refuses = False
 
     def holding(self, handles: Sequence[int]) -> None:
         self.said.append(f"holding {len(handles)}")
@@ -39,6 +41,8 @@ class Guardian:
 
     async def arm(self, plan: SafePlan, folder: Path) -> None:
         assert folder.name.startswith("000")
+        if self.refuses:
+            raise DeviceError("guardian", "handing over the safe plan", "it is gone", "start the run again")
         self.said.append(f"arm {plan.channel}")
 
     async def release(self) -> None:
@@ -87,6 +91,34 @@ def test_it_is_armed_anew_as_runs_come_and_go_and_released_with_the_last(tmp_pat
         await two.release()
         await two.release()
         assert guardian.said == ["arm 1", "holding 0", "arm 1, 2", "arm 2", "release"]
+
+    run_virtual(main())
+
+
+def test_a_guardian_that_is_gone_keeps_no_run_from_its_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        guardian = Guardian()
+        supervision = Supervision(guardian, tmp_path)
+        one, two = supervision.share("0001-a"), supervision.share("0002-b")
+        await one.arm(ONE, tmp_path)
+        await two.arm(TWO, tmp_path)
+        guardian.refuses = True
+        await one.release()
+        await two.release()
+        assert guardian.said[-1] == "release"
+
+    run_virtual(main())
+
+
+def test_the_beats_of_an_end_do_not_last_into_the_next_run(tmp_path: Path) -> None:
+    async def main() -> None:
+        guardian = Guardian()
+        supervision = Supervision(guardian, tmp_path)
+        one, two = supervision.share("0001-a"), supervision.share("0002-b")
+        await one.arm(ONE, tmp_path)
+        one.ending(60.0)
+        await two.arm(TWO, tmp_path)
+        assert guardian.said[-3:] == ["ending 60", "arm 1, 2", "ending 0"]
 
     run_virtual(main())
 
