@@ -36,6 +36,7 @@ from bench.energy import Energy
 from bench.guard_acts import GuardActs
 from bench.rules.checked import Checked, checked
 from bench.rules.doubt import Doubts, is_number
+from bench.rules.last_heard import LastHeard
 from bench.rules.making import made
 from bench.rules.shapes import Detector, Found, Rule, RuleSpec
 from bench.stream import Batch, Stage, Stream
@@ -61,7 +62,7 @@ class _Heard:
     """When a device last said anything."""
 
     device: str
-    heard_s: float
+    heard: LastHeard
 
 
 class Guard:
@@ -122,8 +123,7 @@ class Guard:
         self._made: dict[RuleSpec, Rule] = {}
         self._rules: dict[str, tuple[Rule, ...]] = {}
         self._detectors: frozenset[str] = frozenset()
-        self._heard = {names[0]: _Heard(device, now_s) for device, names in channels.items() if names}
-        self._changed_s = now_s
+        self._heard = {names[0]: _Heard(device, LastHeard(now_s)) for device, names in channels.items() if names}
         self._energised_s = 0.0
         self._energised_since_s: float | None = None
         self._energised_at_most_s = energised_at_most_s
@@ -169,7 +169,7 @@ class Guard:
         before, self._all = self._armed, checked(limits, self._all, now_s)
         for channel, check in self._all.items():
             if channel in before:
-                check.good_s = before[channel].good_s
+                check.good = before[channel].good
         self._armed = {channel: check for channel, check in self._all.items() if channel not in without}
         specs = tuple(rules)
         active = [spec for spec in specs if not any(channel in without for channel in spec.channels)]
@@ -235,7 +235,7 @@ class Guard:
                     self._doubt(check, reading)
                 continue
             if check is not None:
-                check.good_s = mono_s
+                check.good.since_s = mono_s
                 if check.watchful or not check.low <= value <= check.high:
                     self._judge(check, reading)
             for rule in rules.get(channel, ()):
@@ -243,7 +243,7 @@ class Guard:
                 if found is not None:
                     self._take(found)
         if batch and (heard := self._heard.get(batch[0].channel)) is not None:
-            heard.heard_s = batch[0].mono_s
+            heard.heard.since_s = batch[0].mono_s
         if self._acts.owes:
             self._acts.settle()
 
@@ -285,9 +285,9 @@ class Guard:
         next_s = self._trip_if_long(now_s)
         for heard in self._heard.values():
             age_s = STALE_PERIODS * self._period_s(heard.device)
-            due_s = max(heard.heard_s, self._changed_s) + age_s
+            due_s = heard.heard.due_s(age_s, now_s)
             if now_s > due_s:
-                cause = self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard_s, age_s)
+                cause = self._silence(heard.device, f"{heard.device} is silent", now_s - heard.heard.since_s, age_s)
                 self._acts.act(cause, heard.device)
                 if not self.stimulated:
                     return now_s
@@ -295,10 +295,10 @@ class Guard:
             next_s = min(next_s, due_s)
         for check in self._armed.values():
             age_s = STALE_PERIODS * self._period_s(check.device)
-            due_s = max(check.good_s, self._changed_s) + age_s
+            due_s = check.good.due_s(age_s, now_s)
             if now_s > due_s:
                 rule = f"{check.rule}: no good reading of {check.channel}"
-                self._acts.act(self._silence_of(check, rule, now_s - check.good_s, age_s), check.channel)
+                self._acts.act(self._silence_of(check, rule, now_s - check.good.since_s, age_s), check.channel)
                 if not self.stimulated:
                     return now_s
                 due_s = now_s + age_s
@@ -348,7 +348,7 @@ class Guard:
         return check is not None and is_fire(check.rule) and check.is_outside(reading.value)
 
     def _look_again(self) -> None:
-        now_s = self._changed_s = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
         if self._energised_since_s is not None:
             self._energised_s += now_s - self._energised_since_s
         self._energised_since_s = now_s if self._energy.energised else None

@@ -33,8 +33,8 @@ class Poller:
     place where the sample is hangs on it, is read at its ``rest`` period. A change takes effect at once, not after the
     period under way. A read that outlasts its period costs the instants it covered, never a
     second read at the same time; ``event("readings_missed", device=, gaps=)`` tells of them, each gap from its first
-    instant to its last on the loop's clock. A read that fails publishes nothing (the guard hears the silence) and is the
-    next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
+    instant to its last on the loop's clock. A read that fails publishes nothing (the guard hears the silence) and is
+    the next instant's to try again: ``event("reading_lost", ...)`` is told once, ``"reading_recovered"`` once.
     ``lost`` is the error while the device does not answer, else None.
 
     While something is energised a device that can tell how it differs from how it was armed and set is asked every

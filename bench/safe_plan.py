@@ -156,8 +156,9 @@ def steps_for(kinds: Mapping[str, DeviceKind]) -> tuple[SafeStep, ...]:
 
 
 def longest_s(steps: tuple[SafeStep, ...], *, detectors: int = 0) -> float:
-    """The longest that these steps may take with every feedback, every detector's look, and the chambers once more."""
+    """The longest that these steps may take with every feedback, one more look at it, every detector's look, and the
+    chambers once more."""
     ends_s = [step.latest_s + step.deadline_s for step in steps]
     feedback_s = FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S
     isolated_s = ISOLATE_BY_S + SWITCHES_DEADLINE_S + feedback_s
-    return max([*ends_s, isolated_s]) + detectors * DETECTOR_S + OTHER_DEADLINE_S
+    return max([*ends_s, isolated_s]) + FEEDBACK_EXCHANGE_S + detectors * DETECTOR_S + OTHER_DEADLINE_S

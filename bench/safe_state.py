@@ -7,6 +7,9 @@ made contact; a stroke in contact goes on unless the reason is one that stops it
 person): then the tool stops where it is. Nothing ever pulls it out. A cycler that does not confirm at once does not
 hold up the contactor: opening it, even under current, is the way out that is left.
 
+A contactor may close by itself once it has been proven open, while a slower device is still made safe: where that took
+longer than a moment, its feedback is read once more at the end.
+
 A fire may show only now. At the end every detector is looked at afresh; if one speaks, the chambers go off after all.
 
 What is not confirmed is not given up: a device that was away for a while is made safe once it answers.
@@ -37,6 +40,8 @@ from drivers.reading import Quality, Reading
 TRIES = 3
 RETRY_PAUSE_S = 0.1
 FEEDBACK_PAUSE_S = 0.05
+#: A feedback that was read so lately is not read again at the end.
+LATELY_S = 0.2
 #: What is not confirmed is tried again at this pace.
 AGAIN_S = 5.0
 #: Turns of the loop from the decision to stop until a stop lane that is free has written its frame, and some more.
@@ -107,6 +112,7 @@ class SafeState:
         kinds = {device.name: _kind(device) for device in devices}
         self._steps = {step.device: step for step in (steps_for(kinds) if steps is None else steps)}
         self._feedbacks = tuple(feedbacks)
+        self._proven_s: dict[str, float] = {}
         self._energy = energy
         self._event = event
         self._task: asyncio.Task[SafeResult] | None = None
@@ -213,7 +219,12 @@ class SafeState:
         ]
         if done or contactors:
             await asyncio.wait([*done.values(), *contactors])
-        proofs = tuple(task.result() for task in contactors)
+        proofs = await asyncio.gather(
+            *(
+                self._still_open(task.result(), feedback)
+                for feedback, task in zip(self._feedbacks, contactors, strict=True)
+            )
+        )
         isolated = bool(proofs) and all(part.confirmed for part in proofs)
         return (*(done[name].result() for name in self._steps), *proofs), isolated
 
@@ -241,13 +252,29 @@ class SafeState:
 
     async def _contactor(self, feedback: str, steps: Mapping[str, asyncio.Task[MadeSafe]]) -> MadeSafe:
         """What a feedback says once the modules are through: which of them drives its contactor it does not tell."""
-        name = feedback.split(".", 1)[0]
         modules = [task for device, task in steps.items() if isinstance(self._devices[device], Switches)]
         if modules:
             await asyncio.wait(modules)
         part = await self._proven_open(feedback)
         if not part.confirmed:
-            self._note("safe_state_failed", device=name, what=CONTACTOR_OPEN, error=part.error)
+            self._note("safe_state_failed", device=part.device, what=CONTACTOR_OPEN, error=part.error)
+        return part
+
+    async def _still_open(self, part: MadeSafe, feedback: str) -> MadeSafe:
+        """A proof, looked at once more if it is not of just now. Silence takes nothing back: the feedback's readings
+        are watched by others."""
+        if not part.confirmed or asyncio.get_running_loop().time() - self._proven_s[feedback] <= LATELY_S:
+            return part
+        seen: list[Reading] = []
+
+        async def look() -> None:
+            seen.extend(await self._devices[part.device].read())
+
+        await _within(FEEDBACK_EXCHANGE_S, look(), "safe state: feedback once more")
+        if any(it.channel == feedback and it.quality is Quality.GOOD and it.value != 0.0 for it in seen):
+            error = "THE CONTACTOR IS CLOSED AGAIN after it was proven open; isolate the sample by hand"
+            part = MadeSafe(part.device, CONTACTOR_OPEN, confirmed=False, error=error)
+            self._note("safe_state_failed", device=part.device, what=CONTACTOR_OPEN, error=error)
         return part
 
     async def _proven_open(self, feedback: str) -> MadeSafe:
@@ -256,6 +283,7 @@ class SafeState:
         error = await _within(FEEDBACK_DEADLINE_S + FEEDBACK_EXCHANGE_S, look, "safe state: feedback")
         if error is not None:
             error = f"THE CONTACTOR IS NOT PROVEN OPEN: {error}; isolate the sample by hand"
+        self._proven_s[feedback] = asyncio.get_running_loop().time()
         return MadeSafe(name, CONTACTOR_OPEN, confirmed=error is None, error=error)
 
     async def keep_trying(self) -> None:

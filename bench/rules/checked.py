@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.binding.shapes import GuardLimit
 from bench.rules.doubt import Doubts
 from bench.rules.held_limit import HeldLimit
+from bench.rules.last_heard import LastHeard
 
 #: What takes energy away is judged before what only tells.
 _ORDER = ("trip", "stop", "warn")
@@ -18,7 +19,7 @@ _ORDER = ("trip", "stop", "warn")
 class Checked:
     """``low..high`` is the narrowest of its limits; ``watchful`` asks for every reading to be judged, inside or not.
 
-    ``good_s`` is when it last had a good reading, or when it began to be held to anything.
+    ``good`` is of its good readings, or from when it began to be held to anything.
     """
 
     channel: str
@@ -26,7 +27,7 @@ class Checked:
     held: tuple[HeldLimit, ...]
     low: float
     high: float
-    good_s: float
+    good: LastHeard
     doubts: Doubts | None = None
     watchful: bool = False
 
@@ -59,7 +60,7 @@ def _checked(channel: str, limits: list[GuardLimit], before: Checked | None, now
         held=tuple(known.get(limit) or HeldLimit(limit) for limit in limits),
         low=max((limit.low for limit in limits if limit.low is not None), default=-math.inf),
         high=min((limit.high for limit in limits if limit.high is not None), default=math.inf),
-        good_s=now_s,
+        good=LastHeard(now_s),
         doubts=None if before is None else before.doubts,
         watchful=True,
     )

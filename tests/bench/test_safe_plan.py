@@ -70,8 +70,8 @@ def test_a_stop_meets_its_three_quarters_of_a_second_behind_a_hung_exchange_on_i
 
 def test_the_longest_way_holds_the_slowest_device_its_proof_and_the_chambers_once_more() -> None:
     switches = steps_for({"psb": DeviceKind.CYCLER, "io": DeviceKind.SWITCHES})
-    assert longest_s(switches) == pytest.approx(ISOLATE_BY_S + 2.0 + 3.0 + 6.0)
-    assert longest_s(steps_for({"ch": DeviceKind.CHAMBER}), detectors=2) == pytest.approx(6.0 + 2.0 + 6.0)
+    assert longest_s(switches) == pytest.approx(ISOLATE_BY_S + 2.0 + 3.0 + 1.0 + 6.0)
+    assert longest_s(steps_for({"ch": DeviceKind.CHAMBER}), detectors=2) == pytest.approx(6.0 + 1.0 + 2.0 + 6.0)
 
 
 def test_the_demonstration_benchs_plan_names_all_that_a_guardian_needs(tmp_path: Path) -> None:

@@ -193,6 +193,21 @@ def test_a_contactor_that_stays_closed_is_reported_loudly() -> None:
     assert "by hand" in (failure.error or "")
 
 
+def test_a_contactor_that_closes_by_itself_while_the_chamber_is_slow_is_reported() -> None:
+    bench = Bench()
+
+    async def slow(*, fire: bool = False) -> None:
+        await asyncio.sleep(1.0)
+        assert not bench.world.contactor  # long open, and proven so
+        bench.world.contactor = True
+
+    bench.chamber.make_safe = slow  # type: ignore[method-assign]  # the test's own slow chamber
+    result = bench.make()
+    assert not result.isolated
+    assert not result.confirmed
+    assert "CLOSED AGAIN" in str(bench.events.of("safe_state_failed")["error"])
+
+
 def test_a_slow_contactor_is_waited_for() -> None:
     bench = Bench()
     bench.world.contactor_stuck = True
