@@ -224,7 +224,10 @@ async def _ended(running: asyncio.Task[RunResult], found: Found, turns: Turns) -
     if not running.done():
         turns.thaw()
         running.cancel()
-        await asyncio.wait([running], timeout=120.0)
+        await asyncio.wait([running], timeout=LONGEST_S)  # what was touched is watched, and people take their time
+    if not running.done():
+        found.hung = True
+        return
     try:
         found.result = running.result()
     except asyncio.CancelledError as error:

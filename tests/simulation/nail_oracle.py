@@ -225,7 +225,8 @@ def _passes(found: Found, faults: Faults, judged: Judged) -> None:
     if contact_s is None:
         judged.find("verdict", "pass, and the nail never touched it")
         return
-    if _burnt(found):
+    # What burns once the clause's time is over, before anybody took it away, is told; the verdict is of that time only.
+    if any(look.burnt for look in _after(looks, contact_s) if look.at_s <= contact_s + shown["observation_s"]):
         judged.find("verdict", f"pass, and in truth {dict(found.seen)}")
     deepest_mm = looks[-1].deepest_mm
     if abs(shown["penetration_depth_mm"] - deepest_mm) > DEPTH_MM:

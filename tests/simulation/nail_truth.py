@@ -35,6 +35,7 @@ class NailLook:
     guarded: bool
     exhaust: bool
     there: bool
+    burnt: bool
 
     @property
     def moving(self) -> bool:
@@ -72,6 +73,7 @@ class NailWatch:
             guarded=all(place.contact(kind) > 0.5 for kind in GUARDED),  # type: ignore[arg-type]
             exhaust=plant.signal(EXHAUST) == 1.0,
             there=terminal.place == RIG,
+            burnt=any(plant.seen(CHANNEL)[what] for what in ("fire", "explosion")),
         )
         self.looks.append(found)
         return found

@@ -35,6 +35,8 @@ ON_ITS_WAY_S = 0.5
 EXCHANGE_S = 0.8
 #: Resolution, rounding and six sigma of noise of the cycler's readings.
 V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
+#: What the cycler's watchdog waits for (4 s on this bench), less what may have gone by since it was last fed.
+SILENT_S = 2.5
 #: Between the proof of the open contactor and the end of the run no more than this goes by.
 PROVEN_S = 0.5
 
@@ -204,6 +206,9 @@ def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
         judged.unseen = True  # it closed an open contactor by itself, after its feedback had proven it open
         return
     look = found.looks[at]
+    if look.on and not look.closed and _timed_out_and_stays_on(faults):
+        judged.unseen = True  # its own watchdog has put the output's word to off, and no current tells otherwise
+        return
     said_unsafe = found.result is not None and found.result.exit_code == 4
     told = said_unsafe or isinstance(found.raised, DeviceError)
     shouted = ("SAFE STATE NOT CONFIRMED", "STILL NOT CONFIRMED SAFE")  # who cancels has no result
@@ -219,6 +224,12 @@ def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
     last = next((each for each in later if each.energised), None)
     if last is not None and not faults.any_of("contactor_welded", "output_stays_on", "found_on"):
         judged.find("left on", f"energised {last.at_s - found.ended_s:.1f} s after the run ended as {said(found)}")
+
+
+def _timed_out_and_stays_on(faults: Faults) -> bool:
+    return bool(faults.any_of("output_stays_on")) and any(
+        (it.strike.for_s or 0.0) > SILENT_S for it in faults.any_of("frozen")
+    )
 
 
 def _rows_are_true(found: Found, faults: Faults, kept: record.Record, judged: Judged) -> None:
