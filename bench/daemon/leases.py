@@ -114,6 +114,14 @@ class Leases:
     def holders(self, resource: str) -> tuple[str, ...]:
         return tuple(held.run for held in self._holding(resource))
 
+    def all_holders(self) -> dict[str, tuple[str, ...]]:
+        """:meth:`holders` of every resource that anybody holds."""
+        found: dict[str, tuple[str, ...]] = {}
+        for held in self._held.values():
+            for resource in dict.fromkeys(need.resource for need in held.needs):
+                found[resource] = (*found.get(resource, ()), held.run)
+        return found
+
     def waiting_for(self, resource: str) -> tuple[str, ...]:
         """Who waits for it, in the order of the queue."""
         return tuple(waits.run for waits in self._queue if any(need.resource == resource for need in waits.needs))

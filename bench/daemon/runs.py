@@ -91,8 +91,16 @@ class Runs:
 
     def on(self, channel: str) -> Tenancy | None:
         """The run that a channel is busy with; of those that wait the first."""
-        mine = [tenancy for tenancy in self._all.values() if tenancy.channel == channel and not tenancy.over]
-        return next((tenancy for tenancy in mine if tenancy.state != "waiting"), mine[0] if mine else None)
+        return self.by_channel().get(channel)
+
+    def by_channel(self) -> dict[str, Tenancy]:
+        """:meth:`on` of every channel that is busy."""
+        found: dict[str, Tenancy] = {}
+        for tenancy in self._all.values():
+            before = found.get(tenancy.channel)
+            if not tenancy.over and (before is None or before.state == "waiting" != tenancy.state):
+                found[tenancy.channel] = tenancy
+        return found
 
     async def start(self, request: StartRequest, *, approved: str, key: str, by: str) -> RunView:
         """Start or queue what was approved. Raises DeskRefused, ConfigError, RecordError."""

@@ -13,9 +13,13 @@ from bench.daemon.tenancy import Tenancy
 from bench.daemon.views import BenchView, ChannelState, ChannelView, DeviceView, ValueView, Words
 from drivers.capabilities import Identity
 from drivers.reading import Quality, Reading
+from sequences.language import Phase
 
 #: A value older than this many of its device's rest periods is stale.
 STALE_PERIODS = 3.0
+
+#: The lowest and the highest value of a quantity.
+Bounds = Mapping[str, tuple[float | None, float | None]]
 
 _ASKING = Words(en="a person is asked", zh="等待人员答复")
 _LATCHED = Words(en="the bench tripped: acknowledge it first", zh="台架已跳闸：须先确认")
@@ -28,9 +32,11 @@ class Wall:
         self._floor = floor
         self._runs = runs
         self._mode = mode
+        self._bounds: dict[str, tuple[tuple[str, str, Phase], Bounds]] = {}
 
     def view(self, *, seq: int, held: Mapping[str, str], alarms: Mapping[str, int], open_alarms: int) -> BenchView:
         floor, bench = self._floor, self._floor.bench
+        on, holders = self._runs.by_channel(), self._runs.leases.all_holders()
         latched = self._runs.latched()
         return BenchView(
             name=bench.name,
@@ -41,16 +47,18 @@ class Wall:
             latched=latched,
             held=tuple(f"{name}: {why}" for name, why in held.items()),
             channels=tuple(
-                self._channel(name, held.get(name), alarms.get(name, 0), latched=latched) for name in bench.channels
+                self._channel(name, on.get(name), held.get(name), alarms.get(name, 0), latched=latched)
+                for name in bench.channels
             ),
-            devices=tuple(self._device(name) for name in floor.devices),
+            devices=tuple(self._device(name, holders.get(name, ())) for name in floor.devices),
             prompts=len(self._runs.prompts.open),
             alarms=open_alarms,
         )
 
-    def _channel(self, name: str, held: str | None, alarms: int, *, latched: bool) -> ChannelView:
+    def _channel(
+        self, name: str, tenancy: Tenancy | None, held: str | None, alarms: int, *, latched: bool
+    ) -> ChannelView:
         place = self._floor.channels[name][0]
-        tenancy = self._runs.on(name)
         state, why = self._state(name, tenancy, held, latched=latched)
         step = None if tenancy is None else tenancy.step_view()
         view = None if tenancy is None else tenancy.view()
@@ -103,15 +111,21 @@ class Wall:
         here = self._floor.channels[name][0]
         if tenancy is not None:
             here = tenancy.place
-        limits = {} if tenancy is None else _limits(tenancy)
+        bounds = {} if tenancy is None else self._bounds_of(tenancy)
         for quantity, channels in shown(here).items():
             found = [reading for channel in channels if (reading := self._latest(channel, tenancy)) is not None]
             if found:
-                value = self._value(quantity, found)
-                low, high = _tightest([limits[channel] for channel in channels if channel in limits])
-                yield value.model_copy(update={"low": low, "high": high})
+                yield self._value(quantity, found, bounds.get(quantity, (None, None)))
 
-    def _value(self, quantity: str, found: list[Reading]) -> ValueView:
+    def _bounds_of(self, tenancy: Tenancy) -> Bounds:
+        """Worked out once for each place and phase of a run."""
+        about = (tenancy.run_id, tenancy.place.place, tenancy.phase)
+        known = self._bounds.get(tenancy.channel)
+        if known is None or known[0] != about:
+            known = self._bounds[tenancy.channel] = (about, _bounds(tenancy))
+        return known[1]
+
+    def _value(self, quantity: str, found: list[Reading], bounds: tuple[float | None, float | None]) -> ValueView:
         """Of several thermocouples the warmest good one."""
         good = [reading for reading in found if reading.quality is Quality.GOOD and math.isfinite(reading.value)]
         reading = max(good, key=lambda it: it.value) if good else found[0]
@@ -122,6 +136,8 @@ class Wall:
             quality=reading.quality.value,
             age_s=age_s,
             stale=age_s > STALE_PERIODS * self._rest_s(reading.channel.partition(".")[0]),
+            low=bounds[0],
+            high=bounds[1],
         )
 
     def _latest(self, channel: str, tenancy: Tenancy | None) -> Reading | None:
@@ -134,29 +150,32 @@ class Wall:
         bench = self._floor.bench
         return bench.devices[device].poll.rest_s or bench.polling.rest_s
 
-    def _device(self, name: str) -> DeviceView:
-        device, leases = self._floor.devices[name], self._runs.leases
+    def _device(self, name: str, holders: tuple[str, ...]) -> DeviceView:
+        device = self._floor.devices[name]
         return DeviceView(
             name=name,
             model=self._floor.bench.devices[name].model,
             serial=_serial(device.identity),
             connected=device.identity is not None and device.lost is None,
             error=None if device.lost is None else device.lost.faults[0].error,
-            leased_by=", ".join(leases.holders(name)) or None,
-            queue=leases.waiting_for(name),
+            leased_by=", ".join(holders) or None,
+            queue=self._runs.leases.waiting_for(name),
         )
 
 
 _ENDS: Mapping[str, ChannelState] = {"paused": "paused", "observing": "observing", "ending": "ending"}
 
 
-def _limits(tenancy: Tenancy) -> Mapping[str, tuple[float | None, float | None]]:
-    """What the guard holds each reading channel to, where the sample is and in the phase under way: a trip outside."""
-    found: dict[str, tuple[float | None, float | None]] = {}
+def _bounds(tenancy: Tenancy) -> Bounds:
+    """What the guard holds each quantity to, where the sample is and in the phase under way: a trip outside."""
+    limits: dict[str, list[tuple[float | None, float | None]]] = {}
     for limit in tenancy.plan.limits_in(tenancy.place.place, tenancy.phase):
         if limit.tier == "trip":
-            found[limit.channel] = _tightest([found.get(limit.channel, (None, None)), (limit.low, limit.high)])
-    return found
+            limits.setdefault(limit.channel, []).append((limit.low, limit.high))
+    return {
+        quantity: _tightest([bound for channel in channels for bound in limits.get(channel, ())])
+        for quantity, channels in shown(tenancy.place).items()
+    }
 
 
 def _tightest(bounds: list[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
