@@ -223,12 +223,19 @@ class Seat:
             raise self._unheard(sorted(missing.channels)[0])
 
     async def watched(self) -> None:
-        """Every channel of this place that feeds a hard limit is heard once more: energy begins with the guard seeing.
+        """Every channel of this place that feeds a hard limit shows a good reading once more: energy begins with the
+        guard seeing.
 
         To be called once something counts as energised, so that the pollers are at their pace. Raises DeviceError.
         """
-        hard = {limit.channel for limit in self._plan.limits_in(self.channel.place, self._phase) if limit.hard}
-        await self.heard(sorted(hard), after_s=asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self.patience_s()
+        unseen = sorted({it.channel for it in self._plan.limits_in(self.channel.place, self._phase) if it.hard})
+        while unseen:
+            await self.heard(unseen, after_s=loop.time())
+            unseen = [channel for channel in unseen if not is_good(self._stream.latest[channel])]
+            if unseen and loop.time() >= until_s:
+                await self.fresh(unseen[0])
 
     async def fresh(self, channel: str) -> Reading:
         """The next good reading of a channel. Raises DeviceError if none comes."""

@@ -35,6 +35,8 @@ ON_ITS_WAY_S = 0.5
 EXCHANGE_S = 0.8
 #: Resolution, rounding and six sigma of noise of the cycler's readings.
 V_TOLERANCE, A_TOLERANCE = 0.005 + 0.012 + 0.005, 0.005 + 0.018 + 0.005
+#: The feedback of the contactor.
+FEEDBACK = "io1.di0"
 #: What the cycler's watchdog waits for (4 s on this bench), less what may have gone by since it was last fed.
 SILENT_S = 2.5
 #: Between the proof of the open contactor and the end of the run no more than this goes by.
@@ -204,6 +206,9 @@ def _left_on(found: Found, faults: Faults, judged: Judged) -> None:
     unread_s = PROVEN_S + found.world.period_s  # feedbacks are read once a period
     if any(it.at_s > found.ended_s - unread_s for it in faults.any_of("contactor_welded")):
         judged.unseen = True  # it closed an open contactor by itself, after its feedback had proven it open
+        return
+    if any(it.strike.where == FEEDBACK and it.at_s < found.ended_s for it in faults.any_of("input_lies_off")):
+        judged.unseen = True  # the only one that could tell lied
         return
     look = found.looks[at]
     if look.on and not look.closed and _timed_out_and_stays_on(faults):
