@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.daemon.views import AlarmView, BenchView, RunView
 from bench.samples import Sample
 from drivers.errors import BenchError, Fault
 from drivers.units import unit_of
@@ -302,7 +303,8 @@ class SampleResult(Sample):
 
 
 class AckResult(Result):
-    """What ``ack`` ends with: the latch that was taken away, by whom, and what the hardware said then."""
+    """What ``ack`` ends with: the latch that was taken away, by whom, and what the hardware said then. Where a daemon
+    took it away, ``cause`` names the run and ``seen`` stands in the daemon's record."""
 
     schema_: Literal["cellbench/ack/1"] = Field(default="cellbench/ack/1", alias="schema")
     bench: str
@@ -311,6 +313,37 @@ class AckResult(Result):
     note: str
     cause: str
     seen: dict[str, float | None]
+
+
+class StatusResult(Result):
+    """What ``status`` ends with: the wall of the daemon at ``url``, and its open alarms."""
+
+    schema_: Literal["cellbench/status/1"] = Field(default="cellbench/status/1", alias="schema")
+    url: str
+    bench: BenchView
+    alarms: tuple[AlarmView, ...]
+
+
+class StopResult(Result):
+    """What ``stop`` and ``abort`` end with: the runs that were stopped, as they were when the daemon answered."""
+
+    schema_: Literal["cellbench/stop/1"] = Field(default="cellbench/stop/1", alias="schema")
+    runs: tuple[RunView, ...]
+
+
+class UserRow(Shape):
+    """A user of the interface. ``role`` holds all that the roles before it hold."""
+
+    name: str
+    role: str
+    disabled: bool
+
+
+class UserList(Result):
+    """What ``user`` ends with: the user that was changed, or all of them."""
+
+    schema_: Literal["cellbench/users/1"] = Field(default="cellbench/users/1", alias="schema")
+    users: list[UserRow]
 
 
 class SequenceRow(Shape):
@@ -443,6 +476,7 @@ def values_of(numbers: Mapping[str, float], at_least: frozenset[str] = frozenset
 RESULTS: tuple[type[Result | SampleResult], ...] = (
     RunResult, DemoResult, CheckResult, VerifyResult, JudgementResult, AttachmentResult, AckResult, ErrorResult,
     FileResult, HandoverResult, SampleList, SampleResult, SequenceList, FaultKindList, DeviceList,
+    StatusResult, StopResult, UserList,
 )  # fmt: skip
 
 

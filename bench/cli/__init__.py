@@ -22,8 +22,11 @@ from bench.cli import (
     run,
     sample,
     sequences,
+    serve,
     service,
     simulate,
+    status,
+    user,
     verify,
 )
 from bench.cli.ending import examples_of, performed
@@ -53,6 +56,9 @@ resume.add_to(app)
 verify.add_to(app)
 export.add_to(app)
 simulate.add_to(app)
+serve.add_to(app)
+status.add_to(app)
+user.add_to(app)
 service.add_to(app)
 
 

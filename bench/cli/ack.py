@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.ending import examples_of, output, print_json, told
 from bench.cli.options import BENCH, DATA, JSON
+from bench.data_folder import DataFolder
+from bench.web.address import served
 from drivers import ConfigError, Fault, PreflightRefused, real_elapsed_s, system_clock
 
 if TYPE_CHECKING:
@@ -33,16 +36,27 @@ def command(
     bench: BENCH,
     by: Annotated[str, typer.Option("--by", help="Who has looked at the bench and takes the latch away.")],
     note: Annotated[str, typer.Option("--note", help="What was found and done.")] = "",
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="While a daemon serves the bench: read the password from stdin."),
+    ] = False,
     data: DATA = None,
     as_json: JSON = False,
 ) -> None:
     """Acknowledge a trip. The hardware is read first: while the cause is there the bench stays latched (code 3).
 
+    While a daemon serves the data folder it is the daemon that looks and acknowledges, and --by is a user of it with
+    the role safety, who signs with a password.
+
     It switches nothing and starts nothing. Exit code 0 acknowledged, 2 nothing to acknowledge, 3 the cause is still
     there, 4 the bench is held by a run or the latch cannot be kept.
     """
     with told(as_json=as_json):
-        result = acknowledge(bench, by, note, data)
+        folder = DataFolder.choose(data, os.environ)
+        if served(folder.path):
+            result = _through_daemon(folder.path, by, note, from_stdin=password_stdin)
+        else:
+            result = acknowledge(bench, by, note, data)
         if as_json:
             print_json(result)
         else:
@@ -54,7 +68,6 @@ def command(
 def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) -> AckResult:
     """Read the hardware and, if the cause is gone, take the latch away."""
     from bench.config import load_bench, wire_keys
-    from bench.data_folder import DataFolder
     from bench.latch import Acknowledged, Latches, acknowledgeable, still_there
     from bench.look import look
     from bench.results import AckResult
@@ -84,6 +97,26 @@ def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) ->
     return AckResult(
         exit_code=0, bench=bench.name, by=by.strip(), note=note, run_id=latch.run_id, cause=latch.text(), seen=seen
     )
+
+
+def _through_daemon(data: Path, by: str, note: str, *, from_stdin: bool) -> AckResult:
+    """The daemon holds the bench: it reads the hardware and takes the latch away."""
+    from bench.cli.daemon_client import daemon_of
+    from bench.results import AckResult
+
+    password = (
+        sys.stdin.readline().rstrip("\r\n")
+        if from_stdin
+        else typer.prompt(f"password of {by}", hide_input=True, err=True)
+    )
+    with daemon_of(data) as daemon:
+        daemon.log_in(by, password)
+        try:
+            causes = daemon.unlatch(note, password)
+            bench = daemon.bench().name
+        finally:
+            daemon.log_out()
+    return AckResult(exit_code=0, bench=bench, run_id="", by=by, note=note, cause="; ".join(causes), seen={})
 
 
 def _in_other_folder(used: Used, here: Path) -> Fault:

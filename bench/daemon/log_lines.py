@@ -6,16 +6,17 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
 from bench.daemon.bulletin import Bulletin
 from bench.daemon.settings import DeskSettings
 from bench.daemon.views import EventView
+from drivers.clock import real_elapsed_s, system_clock
 
 #: Lines that wait; more are dropped, and their number is told.
 WAITING = 2000
@@ -26,8 +27,9 @@ _QUIET = frozenset({"progress"})
 
 @contextmanager
 def logged(bulletin: Bulletin, settings: DeskSettings) -> Iterator[None]:
-    """Every event of the bulletin becomes a line while inside."""
+    """Every event of the bulletin becomes a line while inside, and so does what the program logs by structlog."""
     lines = _Lines()
+    structlog.configure(processors=[structlog.processors.add_log_level, lines.take])
     lines.put(
         {
             "event": "open",
@@ -42,6 +44,7 @@ def logged(bulletin: Bulletin, settings: DeskSettings) -> Iterator[None]:
         yield
     finally:
         end()
+        structlog.reset_defaults()
         lines.close()
 
 
@@ -59,6 +62,12 @@ class _Lines:
         when = datetime.fromtimestamp(event.utc_s, UTC).isoformat(timespec="milliseconds")
         facts = {"channel": event.channel, "run": event.run_id, **event.data}
         self.put({"timestamp": when, "event": event.kind, **{key: it for key, it in facts.items() if it is not None}})
+
+    def take(self, _: object, __: str, facts: MutableMapping[str, Any]) -> NoReturn:
+        """As structlog's last processor, in any thread: stdout is kept for results, and nobody waits for stderr."""
+        when = datetime.fromtimestamp(system_clock(real_elapsed_s).utc_s(), UTC).isoformat(timespec="milliseconds")
+        self.put({"timestamp": when, **facts})
+        raise structlog.DropEvent
 
     def put(self, line: dict[str, Any]) -> None:
         try:

@@ -179,7 +179,9 @@ class Runs:
 
     def answers(self, tenancy: Tenancy) -> Answers:
         if self._settings.answering is not None and tenancy.plan.simulated:
-            return self._settings.answering(tenancy.plan)
+            others = self._settings.answering(tenancy.plan)
+            if others is not None:
+                return others
         return DeskAnswers(self.prompts, run_id=tenancy.run_id, channel=tenancy.channel, utc_s=self._floor.clock.utc_s)
 
     def streamed(self, tenancy: Tenancy, stream: Stream) -> None:

@@ -7,12 +7,17 @@ desk alone, so that nothing a browser does, or fails to do, holds up a guard, a 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bench.daemon.desk import Desk
 from bench.daemon.front_desk import FrontDesk
@@ -20,9 +25,12 @@ from bench.daemon.house import BenchHouse
 from bench.daemon.log_lines import logged
 from bench.daemon.opening import live_house, simulated_house
 from bench.daemon.settings import DeskSettings
+from bench.outbox import Outbox
+from bench.outbox.run_feed import OutboxFeed
 from bench.simulated import in_virtual_time
 from bench.stop_signals import stop_signals
-from drivers.errors import DeviceError
+from drivers.clock import real_elapsed_s, system_clock
+from drivers.errors import BenchError, DeviceError, RecordError
 
 #: Enters with the desk, when the house is open; leaves when people are to go. A thread of its own is its business.
 Beside = Callable[[Desk], AbstractContextManager[object]]
@@ -34,8 +42,11 @@ HOLDS_S = 5.0
 UNHURRIED = 300.0
 #: The bench's thread waits no longer for one that computes: a start that is worked out, a page that is put together.
 SWITCH_S = 0.0005
+#: Held as long as a daemon keeps the folder.
+LOCK = "daemon.lock"
 #: The people's thread may take so long to go.
 LEAVE_S = 10.0
+_log = structlog.get_logger("cellbench.daemon")
 
 
 def serve(settings: DeskSettings, *, beside: tuple[Beside, ...] = (), speed: float | None = 1.0) -> None:
@@ -46,10 +57,31 @@ def serve(settings: DeskSettings, *, beside: tuple[Beside, ...] = (), speed: flo
     People are let out last: they may watch the runs end.
     """
     sys.setswitchinterval(SWITCH_S)
-    if settings.mode == "simulated":
-        in_virtual_time(_serve(settings, simulated_house(settings), beside, speed or UNHURRIED), speed=speed)
-    else:
-        asyncio.run(_serve(settings, live_house(settings), beside, 1.0))
+    with _alone(settings.data):
+        if settings.mode == "simulated":
+            in_virtual_time(_serve(settings, simulated_house(settings), beside, speed or UNHURRIED), speed=speed)
+        else:
+            asyncio.run(_serve(settings, live_house(settings), beside, 1.0))
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """No other daemon keeps this data folder. Raises BenchError."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        handle = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        said = f"the data folder cannot be used: {error.strerror}"
+        raise RecordError(said, str(data), "mend its rights, or name another with --data") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fix = "end that one, or give this one another folder with --data"
+            raise BenchError("another daemon keeps this data folder", str(data), fix) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 async def _serve(
@@ -61,7 +93,7 @@ async def _serve(
     with stop_signals() as stop:
         async with opening as house:
             desk = FrontDesk(house)
-            with logged(house.bulletin, settings):
+            with logged(house.bulletin, settings), _told_outside(house):
                 async with _kept_up(house, speed):
                     entered = [start(desk) for start in beside]
                     for each in entered:
@@ -108,6 +140,34 @@ async def _kept_up(house: BenchHouse, speed: float) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _told_outside(house: BenchHouse) -> Iterator[None]:
+    """What the bench file's outbox says leaves the house, from a thread and a loop of their own. Raises ConfigError."""
+    data, floor = house.settings.data, house.floor
+    box = Outbox.of(
+        floor.bench.outbox,
+        os.environ,
+        data / "outbox",
+        bench=floor.bench.name,
+        clock=system_clock(real_elapsed_s),
+        tell=lambda text: _log.info("outbox", text=text),
+    )
+    if box is None:
+        yield
+        return
+
+    async def send(stop: asyncio.Event) -> None:
+        async with box:
+            await stop.wait()
+
+    with in_thread(send, "outbox"):
+        deaf = house.runs.feeds.add(OutboxFeed(box, floor.clock.utc_s))
+        try:
+            yield
+        finally:
+            deaf()
 
 
 @contextmanager

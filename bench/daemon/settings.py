@@ -11,8 +11,8 @@ from bench.answers import Answers
 from bench.plan import Plan
 from bench.shipped import examples
 
-#: Who answers what a run asks; None: people at the desk.
-Answering = Callable[[Plan], Answers]
+#: Who answers what a run asks; None, for all or for one plan: people at the desk.
+Answering = Callable[[Plan], Answers | None]
 
 
 @dataclass(frozen=True, slots=True)
