@@ -172,17 +172,17 @@ class Accounts:
     def caller(self, secret: str, utc_s: float) -> Caller | None:
         """Who holds this secret; None for nobody. Raises Expired."""
         rows = self._rows(
-            "SELECT c.id, c.kind, c.role, c.expires_utc_s, u.name, u.role, u.disabled FROM credentials c "
-            "JOIN users u ON u.key = c.user WHERE c.digest = ?",
+            "SELECT c.id, c.kind, c.role, c.created_utc_s, c.expires_utc_s, u.name, u.role, u.disabled "
+            "FROM credentials c JOIN users u ON u.key = c.user WHERE c.digest = ?",
             digest_of(secret),
         )
         if not rows:
             return None
-        credential, kind, own, expires_utc_s, name, role, disabled = rows[0]
+        credential, kind, own, since_utc_s, expires_utc_s, name, role, disabled = rows[0]
         if disabled or utc_s >= expires_utc_s:
             raise Expired
         lesser = min(Role(own), Role(role), key=lambda each: each.rank)
-        return Caller(name, lesser, "token" if kind == "token" else "session", credential)
+        return Caller(name, lesser, "token" if kind == "token" else "session", credential, since_utc_s)
 
     def credentials(self, kind: Kind, name: str | None = None) -> tuple[Credential, ...]:
         """Those of one user, or all."""

@@ -22,13 +22,16 @@ class Address:
 
 
 def keep_address(data: Path, url: str, certificate: Path | None = None) -> None:
-    """For whoever may read the data folder. Raises RecordError."""
+    """For the account that keeps the bench, and root. Raises RecordError."""
     path = data / FILE
     new = path.with_suffix(".new")
     shown = {"url": url, "pid": os.getpid(), "certificate": None if certificate is None else str(certificate.resolve())}
     try:
         data.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(shown) + "\n")
+        new.unlink(missing_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(json.dumps(shown) + "\n")
         new.replace(path)
     except OSError as error:
         said = f"the daemon's address cannot be kept: {error.strerror}"
@@ -54,3 +57,14 @@ def address_of(data: Path) -> Address:
     except (OSError, ValueError, KeyError, TypeError):
         fix = "start one with `cellbench serve`, or name the data folder of the one that runs with --data"
         raise ConfigError([Fault("no daemon serves this data folder", str(data), fix)]) from None
+
+
+def served(data: Path) -> bool:
+    """Whether a daemon that still lives serves this data folder."""
+    try:
+        os.kill(address_of(data).pid, 0)
+    except (ConfigError, ProcessLookupError):
+        return False
+    except PermissionError:  # it lives, under another account
+        return True
+    return True

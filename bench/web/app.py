@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import FileResponse
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -77,15 +77,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     }
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+    for route in api_routes(app):
+        if route.include_in_schema:
             for method in route.methods or ():
                 _tell(made["paths"][route.path_format][method.lower()], route)
     app.openapi_schema = made
     return made
 
 
-def _tell(operation: dict[str, Any], route: APIRoute) -> None:
+def _tell(operation: dict[str, Any], route: RouteContext) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -96,7 +96,12 @@ def _tell(operation: dict[str, Any], route: APIRoute) -> None:
         operation["security"] = [{"bearer": []}, {"cookie": []}]
 
 
-def role_of(route: APIRoute) -> Role | None:
+def api_routes(app: FastAPI) -> list[RouteContext]:
+    """Every route of ours as it is asked, those of included routers too."""
+    return [route for route in iter_route_contexts(app.routes) if isinstance(route.original_route, APIRoute)]
+
+
+def role_of(route: RouteContext) -> Role | None:
     """The least role that a route asks for; None: it needs no log-in."""
     found = [getattr(part.call, "needed_role", None) for part in route.dependant.dependencies]
     return next((role for role in found if role is not None), None)
@@ -105,9 +110,8 @@ def role_of(route: APIRoute) -> Role | None:
 def changing(app: FastAPI) -> list[tuple[str, str, Role | None]]:
     """Every route that may change something: method, path, role."""
     return [
-        (method, route.path_format, role_of(route))
-        for route in app.routes
-        if isinstance(route, APIRoute)
+        (method, str(route.path_format), role_of(route))
+        for route in api_routes(app)
         for method in sorted(route.methods or ())
         if method not in SAFE_METHODS
     ]

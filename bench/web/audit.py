@@ -21,6 +21,11 @@ from drivers.errors import RecordError
 FILE = "audit.jsonl"
 SCHEMA = "cellbench/audit/1"
 _TAIL = 1 << 20
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "seq": int,
+    "utc_s": (int, float),
+    **dict.fromkeys(("prev", "act", "on", "who", "role", "how", "outcome", "why"), str),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Audit:
             return Trail((), GENESIS, 0 if missing else None, "the trail is gone" if missing else "")
         except OSError as error:
             raise _unkept(self.path, error.strerror) from None
-        found = check(lines.lines, GENESIS, lambda record: record["prev"])
+        found = check(lines.lines, GENESIS, _link)
         broken, why = found.broken, found.why
         if broken is None and kept is not None:
             digests = [digest(line) for line in lines.lines]
@@ -94,9 +99,12 @@ class Audit:
 
     def _appended(self, handle: int, change: Change) -> Mapping[str, Any]:
         size = os.fstat(handle).st_size
-        count, prev, whole = self._end(handle, size)
+        kept = self._accounts.head(FILE)
+        count, prev, whole = self._end(handle, size, lost=kept is not None)
         if whole < size:
             os.ftruncate(handle, whole)  # a power cut's torn line was never told anybody
+        if kept is not None and not self._goes_on(handle, whole, count, *kept):
+            count, prev = kept  # what was cut off or changed stays missed: the trail breaks here for good
         record = {"schema": SCHEMA, "seq": count, "prev": prev, "utc_s": self._utc_s(), **_document(change)}
         line = encode(record)
         written = 0
@@ -104,14 +112,24 @@ class Audit:
             while written <= len(line):
                 written += os.write(handle, (line + b"\n")[written:])
             os.fsync(handle)
-        except OSError:
+            self._accounts.keep_head(FILE, count + 1, digest(line))
+        except (OSError, RecordError):
             os.ftruncate(handle, whole)
             raise
-        self._accounts.keep_head(FILE, count + 1, digest(line))
         return record
 
-    def _end(self, handle: int, size: int) -> tuple[int, str, int]:
-        """How many records there are, the last one's hash, and where the whole lines end."""
+    @staticmethod
+    def _goes_on(handle: int, whole: int, count: int, kept_count: int, kept_digest: str) -> bool:
+        """Whether the trail's end still holds the record that was kept as its head; a crash may have left one behind
+        it whose head was not kept any more."""
+        begin = max(0, whole - 2 * _TAIL)
+        lines = os.pread(handle, whole - begin, begin).split(b"\n")[:-1]
+        later = count - kept_count
+        return 0 <= later < len(lines) and digest(lines[-1 - later]) == kept_digest
+
+    def _end(self, handle: int, size: int, *, lost: bool) -> tuple[int, str, int]:
+        """How many records there are, the last one's hash, and where the whole lines end. ``lost``: a last record that
+        cannot be read counts as none, instead of RecordError."""
         if not size:
             return 0, GENESIS, 0
         begin = max(0, size - _TAIL)
@@ -124,8 +142,17 @@ class Audit:
         last = tail[:end].split(b"\n")[-2]
         checked = check([last], "", lambda record: "" if isinstance(record["seq"], int) else "no number")
         if checked.broken is not None:
+            if lost:
+                return 0, GENESIS, begin + end
             raise RecordError("its last record cannot be read", str(self.path), _FIX)
         return int(checked.records[0]["seq"]) + 1, digest(last), begin + end
+
+
+def _link(record: Any) -> str:
+    """The hash that a record carries. Raises LookupError, TypeError: it is none of ours."""
+    if not all(isinstance(record[name], kind) for name, kind in _KINDS.items()):
+        raise TypeError("no record of a trail")
+    return str(record["prev"])
 
 
 def _document(change: Change) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,14 +49,20 @@ def console_token(data: Path) -> str:
 class Door:
     """Finds the caller of a request."""
 
-    def __init__(self, accounts: Accounts, utc_s: Callable[[], float], console: str) -> None:
+    def __init__(self, accounts: Accounts, utc_s: Callable[[], float], console: str, *, idle_s: float) -> None:
         self._accounts = accounts
         self._utc_s = utc_s
         self._console = console
+        self._idle_s = idle_s
+        #: Of each session that was used here, when it last changed something.
+        self._used_utc_s: OrderedDict[str, float] = OrderedDict()
         self._known: dict[str, Caller] = {}
 
-    def caller(self, request: Request, *, for_stop: bool = False) -> Caller:
-        """Raises Problem ``anonymous``, ``expired``, ``foreign-origin``; RecordError if the users cannot be read."""
+    def caller(self, request: Request, *, for_stop: bool = False, left_alone: bool = False) -> Caller:
+        """Raises Problem ``anonymous``, ``expired``, ``foreign-origin``; RecordError if the users cannot be read.
+
+        A page asks by itself as long as it is open. So only changes count as use, and a session that was left alone
+        may still look and stop; what else it asks for is ``expired``, unless ``left_alone`` lets it."""
         secret, by_cookie = _secret_of(request)
         if secret is None:
             raise Problem("anonymous", "this needs a log-in", "log in, or send Authorization: Bearer")
@@ -68,7 +75,20 @@ class Door:
             raise Problem(
                 "foreign-origin", "a change by cookie needs the header X-Cellbench", "use the bench's own page"
             )
+        if request.method not in SAFE_METHODS and found.how == "session":
+            self._use(found, allowed=for_stop or left_alone)
         return found
+
+    def _use(self, caller: Caller, *, allowed: bool) -> None:
+        now_s = self._utc_s()
+        if now_s - self._used_utc_s.get(caller.credential, caller.since_utc_s) < self._idle_s:
+            self._used_utc_s[caller.credential] = now_s
+            self._used_utc_s.move_to_end(caller.credential)
+            while len(self._used_utc_s) > _REMEMBERED:
+                self._used_utc_s.popitem(last=False)
+        elif not allowed:
+            said = f"the session was left alone for more than {self._idle_s / 60.0:.0f} min; it may look and stop"
+            raise Problem("expired", said, "log in again")
 
     def _found(self, secret: str, *, for_stop: bool) -> Caller | None:
         try:
@@ -97,12 +117,12 @@ def _secret_of(request: Request) -> tuple[str | None, bool]:
     return request.cookies.get(COOKIE), True
 
 
-def needs(role: Role, *, for_stop: bool = False) -> Any:
+def needs(role: Role, *, for_stop: bool = False, left_alone: bool = False) -> Any:
     """What a route depends on to be given its caller, who holds at least this role."""
 
     async def caller(request: Request) -> Caller:
         door: Door = request.app.state.office.door
-        found = door.caller(request, for_stop=for_stop)
+        found = door.caller(request, for_stop=for_stop, left_alone=left_alone)
         if not found.role.holds(role):
             raise Problem("forbidden", f"this needs the role {role.value}; yours is {found.role.value}", "ask an admin")
         return found
@@ -113,6 +133,7 @@ def needs(role: Role, *, for_stop: bool = False) -> Any:
 
 Viewer = Annotated[Caller, needs(Role.VIEWER)]
 Stopper = Annotated[Caller, needs(Role.VIEWER, for_stop=True)]
+Leaver = Annotated[Caller, needs(Role.VIEWER, left_alone=True)]
 Operator = Annotated[Caller, needs(Role.OPERATOR)]
 Engineer = Annotated[Caller, needs(Role.ENGINEER)]
 Safety = Annotated[Caller, needs(Role.SAFETY)]

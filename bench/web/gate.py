@@ -52,7 +52,12 @@ class Gate:
         guarded = _with_headers(send, api=scope["path"].startswith(API), tls=self._settings.with_tls)
         try:
             self._check_names(scope)
-            inner = receive if scope["method"] in SAFE_METHODS else await self._body(scope, receive)
+            if scope["method"] in SAFE_METHODS:
+                inner = receive
+            elif is_stop(scope["path"]):
+                inner = _replayed(b"", receive)  # a stop waits for nothing that was to come with it
+            else:
+                inner = await self._body(scope, receive)
         except Problem as problem:
             await answer(problem)(scope, receive, guarded)
             return
@@ -93,9 +98,7 @@ class Gate:
                     more = message.get("more_body", False)
         except TimeoutError:
             raise Problem("slow-body", f"the body did not come within {self._settings.body_s:g} s") from None
-        if is_stop(scope["path"]):
-            body.clear()  # a stop is a stop, whatever was sent with it
-        elif body:
+        if body:
             self._check_body(scope, bytes(body))
         return _replayed(bytes(body), receive)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 import orjson
 
 #: No number of ours has more digits.
 MOST_DIGITS = 32
+#: Control characters but tab and line ends, and those that change the direction of writing.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class BadJson(ValueError):
@@ -17,10 +20,10 @@ class BadJson(ValueError):
 
 def check_json(body: bytes, *, depth: int) -> None:
     """Raises BadJson: not UTF-8 or not JSON, NaN or infinity (also by overflow), a key twice, a number of more than
-    32 digits, lone surrogates, NUL, or nested deeper than ``depth``. Linear in the length."""
+    32 digits, lone surrogates, control characters, or nested deeper than ``depth``. Linear in the length."""
     _check_depth(body, depth)
     try:
-        orjson.loads(body)  # strict about UTF-8, surrogates, NaN
+        _check_text(orjson.loads(body))  # strict about UTF-8, surrogates, NaN
         json.loads(
             body,
             object_pairs_hook=_once,
@@ -32,8 +35,6 @@ def check_json(body: bytes, *, depth: int) -> None:
         raise
     except (ValueError, RecursionError) as error:
         raise BadJson(f"it is not JSON: {str(error)[:120]}") from None
-    if b"\\u0000" in body:
-        raise BadJson("it holds a NUL")
 
 
 def _check_depth(body: bytes, most: int) -> None:
@@ -56,6 +57,20 @@ def _check_depth(body: bytes, most: int) -> None:
                 raise BadJson(f"it is nested deeper than {most}")
         elif byte in (0x5D, 0x7D):
             depth -= 1
+
+
+def _check_text(value: Any) -> None:
+    """No character that a terminal obeys or that turns the text around it."""
+    if isinstance(value, str):
+        if found := _UNSEEN.search(value):
+            raise BadJson(f"a text holds U+{ord(found.group()):04X}, which is no character to be read")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _check_text(key)
+            _check_text(each)
+    elif isinstance(value, list):
+        for each in value:
+            _check_text(each)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class Line(H11Protocol):
         """No request is under way: none has come whole, or the last one is answered."""
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def waits(self) -> bool:
+        """It is the far end's turn: nothing is asked, or what is asked has not come whole."""
+        return self.idle or bool(self.cycle and self.cycle.more_body)
+
     def on_response_complete(self) -> None:
         self.since_s = self.loop.time()
         super().on_response_complete()
@@ -45,7 +50,7 @@ class Line(H11Protocol):
 
 
 async def keep_in_bounds(state: ServerState, settings: WebSettings) -> None:
-    """Until cancelled. The idlest of too many gives way; a caller in the middle of a request never does."""
+    """Until cancelled. The idlest of too many gives way; a caller whose request came whole never does."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(LOOK_S)
@@ -60,5 +65,5 @@ async def keep_in_bounds(state: ServerState, settings: WebSettings) -> None:
                 line.transport.abort()
         many = len(lines) - settings.connections
         if many > 0:
-            for line in sorted((line for line in lines if line.idle), key=lambda line: line.since_s)[:many]:
+            for line in sorted((line for line in lines if line.waits), key=lambda line: line.since_s)[:many]:
                 line.transport.abort()

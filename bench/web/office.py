@@ -21,6 +21,7 @@ from bench.web.attempts import Attempts
 from bench.web.audit import Audit, Change
 from bench.web.callers import Door, console_token
 from bench.web.feed import Feed
+from bench.web.keys import Keys
 from bench.web.passwords import Passwords, TooManyWaiting
 from bench.web.problems import Problem, of_error
 from bench.web.roles import Caller, person_key
@@ -54,14 +55,23 @@ class Office:
     feed: Feed
     log_ins: Attempts
     signing: Attempts
+    keys: Keys
     utc_s: Callable[[], float]
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="web-disk"))
     _later: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
-    def opened(cls, desk: Desk, data: Path, settings: WebSettings, passwords: Passwords | None = None) -> Office:
-        """Raises RecordError if the users or the console's token cannot be kept."""
-        utc_s = system_clock(real_elapsed_s).utc_s
+    def opened(
+        cls,
+        desk: Desk,
+        data: Path,
+        settings: WebSettings,
+        passwords: Passwords | None = None,
+        utc_s: Callable[[], float] | None = None,
+    ) -> Office:
+        """``utc_s`` None: this computer's clock. Raises RecordError if the users or the console's token cannot be
+        kept."""
+        utc_s = utc_s or system_clock(real_elapsed_s).utc_s
         accounts = Accounts(data)
         return cls(
             desk=desk,
@@ -70,10 +80,11 @@ class Office:
             accounts=accounts,
             passwords=passwords or Passwords(),
             audit=Audit(data, accounts, utc_s),
-            door=Door(accounts, utc_s, console_token(data)),
+            door=Door(accounts, utc_s, console_token(data), idle_s=settings.idle_s),
             feed=Feed(desk, settings),
             log_ins=Attempts(real_elapsed_s, burst=settings.login_burst, every_s=settings.login_every_s),
             signing=Attempts(real_elapsed_s, burst=settings.login_burst, every_s=settings.login_every_s),
+            keys=Keys(),
             utc_s=utc_s,
         )
 
@@ -122,9 +133,13 @@ class Office:
         if not password:
             raise Problem("not-signed", "this is signed with your password", "enter your password again")
         await self.proved(caller.name, password, "not-signed", self.signing, person_key(caller.name))
+        return self.signature(caller.name, meaning, what)
+
+    def signature(self, name: str, meaning: str, what: Any) -> dict[str, Any]:
+        """Of somebody whose password was right just now."""
         body = orjson.dumps(what, option=orjson.OPT_SORT_KEYS)
         return {
-            "name": caller.name,
+            "name": name,
             "utc_s": self.utc_s(),
             "meaning": meaning,
             "sha256": hashlib.sha256(body).hexdigest(),
@@ -138,7 +153,7 @@ class Office:
         except TooManyWaiting:
             raise Problem("too-many-attempts", "many passwords are being checked", "try again", after_s=5.0) from None
         if not right:
-            _log.warning("wrong password", user=name[:80])
+            _log.warning("wrong password", user=ascii(name[:80]))  # a terminal may read along
             raise Problem(refusal, "the name or the password is wrong", "enter it again; an admin can set another")
         attempts.give_back(*keys)
 

@@ -55,8 +55,7 @@ class Passwords:
 
     def matches(self, kept: str | None, password: str) -> bool:
         """Whether it is the password. None is nobody's hash: it takes as long and never matches."""
-        if kept is None:
-            self._nobody = self._nobody or self._hasher.hash("nobody")
+        self._nobody = self._nobody or self._hasher.hash("nobody")  # whoever is asked for first
         try:
             found = self._hasher.verify(
                 self._nobody if kept is None else kept, unicodedata.normalize("NFKC", password[: MAX_LENGTH + 1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -150,11 +152,16 @@ def add_to(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         codes = {404: "unknown", 405: "wrong-method", 413: "too-large", 415: "not-json"}
         if error.status_code in codes:
-            return answer(Problem(codes[error.status_code], "there is nothing there, or not this way"))
+            told = answer(Problem(codes[error.status_code], "there is nothing there, or not this way"))
+            if allowed := (error.headers or {}).get("Allow"):
+                told.headers["allow"] = allowed
+            return told
         return answer(Problem("bad-request", str(error.detail)[:200]))
 
     async def failed(request: Request, error: Exception) -> Response:
-        _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+        # without the values that its frames held: one may be a password
+        trace = "".join(traceback.format_exception(error))
+        _log.error("request failed", method=request.method, path=ascii(request.url.path), trace=trace)
         return answer(of_error(error))
 
     for told_of in (Problem, DeskRefused, BenchError):

@@ -40,6 +40,8 @@ class Caller:
     how: How
     #: Of the credential: what a log-out or a revocation takes away. Empty for the console.
     credential: str = ""
+    #: When it was given.
+    since_utc_s: float = 0.0
     #: A browser's cookie, which goes along by itself: a change then needs proof that our own page asked.
     by_cookie: bool = False
 

@@ -30,7 +30,8 @@ class WebSettings(BaseModel):
     #: Whether ``/metrics`` needs no login. By default only where nobody but this PC can ask.
     open_metrics: bool | None = None
 
-    session_s: float = Field(default=12 * 3600.0, gt=0, le=7 * 86400)
+    session_s: float = Field(default=12 * 3600.0, gt=0, le=7 * 86400, description="a session ends after so long")
+    idle_s: float = Field(default=1800.0, gt=0, description="one that changed nothing so long looks and stops, no more")
     body_bytes: int = Field(default=1 << 20, gt=0)
     body_s: float = Field(default=10.0, gt=0)
     json_depth: int = Field(default=32, gt=0)

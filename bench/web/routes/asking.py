@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bench.daemon.views import AlarmView, JudgementView, PromptAnswer, PromptView
+from bench.daemon.views import AlarmView, JudgementView, NoteView, PromptAnswer, PromptView
 from bench.web.callers import Engineer, Operator, Safety, Viewer
-from bench.web.office import OfficeOf
+from bench.web.office import Office, OfficeOf
 from bench.web.problems import Problem
-from bench.web.routes.shapes import Answer, Judgement, RunId, Shelving, SignedNote, SomeId, Unlatched
+from bench.web.roles import Caller
+from bench.web.routes.shapes import (
+    Answer,
+    Judgement,
+    Limit,
+    MaybeKey,
+    NewNote,
+    RunId,
+    Shelving,
+    SignedNote,
+    SomeId,
+    Unlatched,
+)
 
 router = APIRouter(tags=["people's answers"])
 Closed = Annotated[bool, Query()]
@@ -76,3 +89,26 @@ async def unlatch(caller: Safety, asked: SignedNote, office: OfficeOf) -> Unlatc
         done = tuple(await office.desk.unlatch(by=caller.name, note=asked.note))
         entry.old = list(done)
         return Unlatched(acknowledged=done)
+
+
+@router.get("/notes")
+async def notes(_: Viewer, office: OfficeOf, limit: Limit = 50) -> Sequence[NoteView]:
+    """What was written down for the next shift, the newest first."""
+    return await office.desk.notes(limit=limit)
+
+
+@router.post("/notes", status_code=201)
+async def add_note(caller: Operator, asked: NewNote, office: OfficeOf, key: MaybeKey = None) -> NoteView:
+    """Write something down for the next shift. With an ``Idempotency-Key`` the same note is written down once."""
+    if key is None:
+        return await _noted(caller, asked, office)
+    with office.keys.once(key, caller, "note.add", asked.text) as once:
+        if once.given is None:
+            once.given = asyncio.ensure_future(_noted(caller, asked, office))
+        view: NoteView = await asyncio.shield(once.given)
+        return view
+
+
+async def _noted(caller: Caller, asked: NewNote, office: Office) -> NoteView:
+    async with office.changing(caller, "note.add", office.desk.now().name, new={"text": asked.text}):
+        return await office.desk.add_note(asked.text, by=caller.name)

@@ -92,8 +92,11 @@ async def start(caller: Operator, asked: Start, key: Key, office: OfficeOf) -> R
         if checked.two_persons or asked.password is not None:
             entry.signature = await office.signed(caller, asked.password, "start", what)
         if checked.two_persons:
-            entry.why = f"with {await _second(office, caller, asked.second)}"
-        return await office.desk.start(asked.request, plan_hash=asked.plan_hash, key=key, by=caller.name)
+            second = await _second(office, caller, asked.second)
+            entry.why = f"with {second}"
+            entry.signature = {**(entry.signature or {}), "second": office.signature(second, "start", what)}
+        with office.keys.once(key, caller, "run.start", what):
+            return await office.desk.start(asked.request, plan_hash=asked.plan_hash, key=key, by=caller.name)
 
 
 async def _second(office: Office, caller: Caller, second: Person | None) -> str:

@@ -106,10 +106,12 @@ async def audit(
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Plain files of the bundle itself: links lead nowhere."""
+    """Plain files of the bundle itself, whose names can be read: links lead nowhere."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(
-            part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(folder)
+        if (
+            path.relative_to(folder).as_posix().isprintable()
+            and path.is_file()
+            and not any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(folder))
         ):
             yield path.relative_to(folder).as_posix(), path
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 
 from bench.web.accounts import Credential, User
-from bench.web.callers import COOKIE, Admin, Viewer
+from bench.web.callers import COOKIE, Admin, Leaver, Viewer
 from bench.web.office import Office, OfficeOf
 from bench.web.passwords import faults_of
 from bench.web.problems import Problem
@@ -65,7 +65,7 @@ async def login(asked: LogIn, request: Request, response: Response, office: Offi
 
 
 @router.post("/logout", status_code=204)
-async def logout(caller: Viewer, response: Response, office: OfficeOf) -> None:
+async def logout(caller: Leaver, response: Response, office: OfficeOf) -> None:
     """End the session (or token) that asks."""
     async with office.changing(caller, "session.end", caller.name):
         if caller.credential:

@@ -20,6 +20,11 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 #: Said by the caller, once for each start that is meant, and again when nobody knows whether it arrived.
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=100, pattern=r"^[\x21-\x7e]+$")]
 
+#: The same, where a second one does little harm.
+MaybeKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=8, max_length=100, pattern=r"^[\x21-\x7e]+$")
+]
+
 Password = Annotated[str, Field(max_length=4 * MAX_LENGTH)]
 Note = Annotated[str, Field(max_length=2000)]
 
@@ -79,6 +84,10 @@ class Shelving(View):
 class SignedNote(View):
     note: Annotated[str, Field(min_length=1, max_length=2000)]
     password: Password
+
+
+class NewNote(View):
+    text: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
 
 class Unlatched(View):

@@ -1,0 +1,1 @@
+"""The interface on the wire, as strangers find it: the real application over a bench of paper."""
