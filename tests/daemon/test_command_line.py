@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import httpx
 import pytest
 
@@ -57,12 +59,13 @@ class Shell:
         await self.said("user", "add", name, "--role", role, "--password-stdin", given=f"{PASSWORD}\n")
 
     @asynccontextmanager
-    async def serving(self, *words: str) -> AsyncIterator[str]:
-        """A daemon; gives its address, which is the first line that it puts out. SIGTERM ends it, with 0."""
+    async def serving(self, *words: str, told: Callable[[str], object] = lambda _: None) -> AsyncIterator[str]:
+        """A daemon; gives its address, which is the first line that it puts out. SIGTERM ends it, with 0. ``told``
+        hears each line of stderr."""
         process = await self.spawn("serve", "--listen", "127.0.0.1:0", *words)
         assert process.stdout is not None
         assert process.stderr is not None
-        heard = asyncio.create_task(process.stderr.read())  # nobody is to be held up by a full pipe
+        heard = asyncio.create_task(_read(process.stderr, told))  # nobody is to be held up by a full pipe
         try:
             async with asyncio.timeout(UP_S):
                 url = (await process.stdout.readline()).decode().strip()
@@ -73,8 +76,16 @@ class Shell:
                 process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(UP_S):
                 code = await process.wait()
-            log = (await heard).decode()
+            log = await heard
         assert code == 0, log
+
+
+async def _read(stream: asyncio.StreamReader, told: Callable[[str], object]) -> str:
+    lines: list[str] = []
+    while line := (await stream.readline()).decode():
+        told(line)
+        lines.append(line)
+    return "".join(lines)
 
 
 async def until_running(shell: Shell, count: int) -> list[str]:
@@ -119,6 +130,25 @@ async def test_the_demonstration_has_runs_going_that_a_shell_sees_stops_and_abor
         assert "abort --all" in await shell.said("abort", code=2)
     assert "no daemon" in await shell.said("status", code=2)
     assert not (shell.data / "daemon.json").exists()
+
+
+async def test_the_demonstrations_own_broker_is_told_in_both_ways(tmp_path: Path) -> None:
+    pytest.importorskip("amqtt", reason="the extra `demo` is not installed")
+    shell, said = Shell(tmp_path / "data"), list[str]()
+    async with shell.serving("--demo", "--mqtt", "--speed", "20", told=said.append):
+        (port,) = {int(found[1]) for line in said if (found := re.search(r"broker on 127\.0\.0\.1:(\d+)", line))}
+        async with asyncio.timeout(UP_S), aiomqtt.Client("127.0.0.1", port) as client:
+            await client.subscribe("cellbench/#")
+            await client.subscribe("spBv1.0/#")
+            wanted = {"reading", "DDATA"}
+            async for message in client.messages:
+                topic = str(message.topic)
+                wanted -= {topic.rpartition("/")[2], *topic.split("/")[2:3]}
+                if topic.endswith("/reading"):
+                    assert isinstance(message.payload, bytes)
+                    assert "voltage_v" in json.loads(message.payload)["values"]
+                if not wanted:
+                    break
 
 
 async def test_users_are_kept_while_the_daemon_serves_and_every_change_stands_in_its_trail(tmp_path: Path) -> None:
