@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.page.paper_desk import PaperDesk
-from tests.page.stand_in import PASSWORD, STATIC, served
+from tests.page.served import PASSWORD, STATIC, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_MS = 8000
@@ -44,7 +44,7 @@ class Visit:
     errors: list[str]
 
     def w(self, key: str, **filling: object) -> str:
-        words = json.loads((Path(STATIC) / "words" / f"{self.language}.json").read_text())
+        words = json.loads((STATIC / "words" / f"{self.language}.json").read_text())
         return str(words[key]).format(**filling)
 
     def open(self, place: str = "") -> Page:
@@ -79,7 +79,7 @@ def come(browser: Browser, tmp_path: Path) -> Iterator[Come]:
         language: str = "en", *, name: str = "lin", channels: int = 4, **look: object
     ) -> tuple[Visit, PaperDesk]:
         desk = PaperDesk(channels, data=tmp_path)
-        serving = served(desk)
+        serving = served(desk, tmp_path)
         link = serving.__enter__()
         ends.append(lambda: serving.__exit__(None, None, None))
         locale = "zh-CN" if language == "zh" else "en-GB"

@@ -18,6 +18,7 @@ from bench.daemon.views import (
     DeviceView,
     EventView,
     JudgementView,
+    NoteView,
     PromptAnswer,
     PromptView,
     RunView,
@@ -69,13 +70,14 @@ class PaperDesk:
 
     def __init__(self, channels: int = 4, *, data: Path) -> None:
         self.data = data
-        self.feed: Feed | None = None  # who serves this desk puts it here
+        self.feed: Feed | None = None  # of whoever serves this desk
         self.asked: list[tuple[str, ...]] = []
         self._lock = Lock()
         self._numbers = itertools.count(1)
         self._runs: dict[str, RunView] = {}
         self._keys: dict[str, str] = {}
         self._prompts: dict[str, PromptView] = {}
+        self._notes: tuple[NoteView, ...] = ()
         self._alarms: dict[str, AlarmView] = {}
         self._hearing: tuple[Callable[[EventView], None], ...] = ()
         self._bench = BenchView(
@@ -155,6 +157,8 @@ class PaperDesk:
 
     def listen(self, hear: Callable[[EventView], None], *, after: int | None = None) -> Callable[[], None]:
         self._hearing = (*self._hearing, hear)
+        if isinstance(owner := getattr(hear, "__self__", None), Feed):
+            self.feed = owner
 
         def end() -> None:
             self._hearing = tuple(other for other in self._hearing if other is not hear)
@@ -208,7 +212,17 @@ class PaperDesk:
         return self._runs[run_id]
 
     async def close_interrupted(self, run_id: str, *, by: str, note: str = "") -> RunView:
-        raise DeskRefused("not-now", f"run {run_id} is not interrupted")
+        run = await self.run(run_id)
+        if run.state != "interrupted":
+            raise DeskRefused("not-now", f"run {run_id} is not interrupted", "look at the list of runs")
+        self.asked.append(("close_interrupted", run_id, note, by))
+        self.finish(run_id, verdict="INCONCLUSIVE", ended_by=f"closed by {by}")
+        return self._runs[run_id]
+
+    def interrupt(self, run_id: str) -> None:
+        """As after a restart of the program."""
+        run = self._runs[run_id] = self._runs[run_id].model_copy(update={"state": "interrupted"})
+        self.show(run.channel, state="held", step=None, needs_me=True)
 
     async def runs(self, *, search: str = "", limit: int = 50, before: str | None = None) -> Sequence[RunView]:
         return [run for run in self._runs.values() if search in run.model_dump_json()][:limit] if not before else []
@@ -287,3 +301,13 @@ class PaperDesk:
 
     async def judge(self, run_id: str, question: str, *, answer: bool, note: str, by: str) -> JudgementView:
         raise DeskRefused("not-now", "nothing is open", "nothing to do")
+
+    async def notes(self, *, limit: int = 50) -> Sequence[NoteView]:
+        return self._notes[:limit]
+
+    async def add_note(self, text: str, *, by: str) -> NoteView:
+        self.asked.append(("add_note", text, by))
+        note = NoteView(utc_s=self._bench.utc_s, by=by, text=text)
+        self._notes = (note, *self._notes)
+        self.tell("note")
+        return note

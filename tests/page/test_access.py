@@ -37,10 +37,11 @@ def busy(desk: PaperDesk, page: Page) -> None:
     body |= {"password": "right horse", "second": {"name": "wang", "password": "right horse"}}
     said = page.evaluate(
         """body => fetch("/api/v1/runs", {method: "POST", body: JSON.stringify(body), headers:
-        {"Content-Type": "application/json", "X-Cellbench": "1", "Idempotency-Key": "k"}}).then(it => it.status)""",
+        {"Content-Type": "application/json", "X-Cellbench": "1", "Idempotency-Key": "key-of-one-intent"}})
+        .then(it => it.status)""",
         body,
     )
-    assert said == 200
+    assert said == 201
     desk.show("ch1", step=step())
     desk.ask("r-0001", hazardous=True, not_by=("wang",))
     desk.raise_alarm("a1", safety=True)

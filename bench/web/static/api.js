@@ -60,6 +60,9 @@ function query(fields) {
   return text ? `?${text}` : "";
 }
 
+/** A key of one intent: sent twice it is carried out once. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, "0")).join("");
+
 export const EVENTS = `${ROOT}/events`;
 
 export const api = {
@@ -93,4 +96,11 @@ export const api = {
   addUser: (body) => post("/users", body),
   changeUser: (name, body) => ask("PATCH", `/users/${part(name)}`, body),
   audit: (fields = {}) => get(`/audit${query(fields)}`),
+  ownPassword: (body) => post("/me/password", body),
+  tokens: () => get("/tokens"),
+  addToken: (body) => post("/tokens", body),
+  endToken: (id) => ask("DELETE", `/tokens/${part(id)}`),
+  notes: (limit = 50) => get(`/notes${query({ limit })}`),
+  addNote: (text, key) => post("/notes", { text }, { "Idempotency-Key": key }),
+  closeRun: (id, body) => post(`/runs/${part(id)}/close`, body),
 };

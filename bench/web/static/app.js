@@ -3,12 +3,14 @@
 import { Component, html, render, useEffect, useState } from "./vendor/htm-preact.js";
 import { Alarms } from "./alarms.js";
 import { api, whenSignedOut } from "./api.js";
+import { Audit } from "./audit.js";
 import { Channel } from "./channel.js";
 import { Handover } from "./handover.js";
 import { Help } from "./help.js";
 import { History, Run } from "./history.js";
+import { Mine } from "./mine.js";
 import { Trouble } from "./parts.js";
-import { Login, Users } from "./people.js";
+import { Login, ROLES, Users } from "./people.js";
 import { Prompts } from "./prompts.js";
 import { Start } from "./start.js";
 import { OLD_MS, ageMs, begin, change, end, refresh, store, useStore } from "./store.js";
@@ -76,14 +78,15 @@ function Head({ view, lang, theme, pick, leave }) {
   const { bench, me } = useStore();
   const late = ageMs() > OLD_MS;
   const counts = { prompts: bench?.prompts ?? 0, alarms: bench?.alarms ?? 0 };
-  const places = me.role === "admin" ? [...PLACES, "users"] : PLACES;
+  const holds = (role) => ROLES.indexOf(me.role) >= ROLES.indexOf(role);
+  const places = [...PLACES, ...(holds("engineer") ? ["audit"] : []), ...(holds("admin") ? ["users"] : [])];
   return html`<header class="head no-print">
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("app.skip")}</a>
     <div class="head-row"><strong class="bench-title">${bench ? bench.title || bench.name : "Cellbench"}</strong>
       ${bench && html`<span class="tag">${t(`mode.${bench.mode}`)}</span>`}
       ${bench?.latched && html`<a class="tag alarmed" href="#/alarms">▲ ${t("state.latched")}</a>`}
       <span class="grow"></span><${Choices} lang=${lang} theme=${theme} pick=${pick} />
-      <span class="me">${me.name} · ${t(`role.${me.role}`)}</span><button type="button" onClick=${leave}>${t("app.leave")}</button>
+      <a class="me" href="#/mine">${me.name} · ${t(`role.${me.role}`)}</a><button type="button" onClick=${leave}>${t("app.leave")}</button>
       <${StopAll} /></div>
     <nav aria-label=${t("app.places")}>${places.map((each) => html`<a href=${`#/${each === "wall" ? "" : each}`} aria-current=${each === view ? "page" : null}>
       ${t(`app.${each}`)}${counts[each] ? html` <span class="count">${counts[each]}</span>` : ""}</a>`)}</nav>
@@ -122,7 +125,9 @@ function View({ at, theme, lang }) {
     run: () => html`<${Run} key=${at.name} id=${at.name} />`,
     handover: () => html`<${Handover} />`,
     help: () => html`<${Help} code=${at.name} />`,
+    audit: () => html`<${Audit} />`,
     users: () => html`<${Users} />`,
+    mine: () => html`<${Mine} />`,
   };
   return (views[at.view] || views.wall)();
 }
@@ -167,7 +172,7 @@ function App() {
     };
   }, []);
   useEffect(() => {
-    document.title = `${t(`app.${PLACES.includes(at.view) ? at.view : "wall"}`)} · Cellbench`;
+    document.title = `${t(`app.${[...PLACES, "audit", "users", "mine"].includes(at.view) ? at.view : "wall"}`)} · Cellbench`;
     window.scrollTo(0, 0);
   }, [at, look.lang]);
   const leave = async () => {

@@ -2,34 +2,15 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { sorted } from "./alarms.js";
-import { api } from "./api.js";
-import { Field, Loading, State, Trouble, useLoaded } from "./parts.js";
+import { api, newKey } from "./api.js";
+import { Act, Field, Loading, State, Trouble, useLoaded } from "./parts.js";
 import { useStore } from "./store.js";
 import { duration, say, t, when } from "./words.js";
 
-const KEPT = "handover-notes";
-
-function keptNotes() {
-  try {
-    return localStorage.getItem(KEPT) ?? "";
-  } catch {
-    return "";
-  }
-}
-
 export function Handover() {
   const { bench, alarms, prompts, me } = useStore();
-  const [notes, setNotes] = useState(keptNotes);
   const [samples, problem] = useLoaded(() => api.samples("quarantine", 200), []);
   if (!bench) return html`<${Loading} />`;
-  const write = (text) => {
-    setNotes(text);
-    try {
-      localStorage.setItem(KEPT, text);
-    } catch {
-      // it still prints
-    }
-  };
   const busy = bench.channels.filter((each) => each.run_id || each.needs_me);
   const shelved = alarms.filter((each) => each.state === "shelved");
   const open = sorted(alarms.filter((each) => each.state !== "shelved"));
@@ -52,9 +33,26 @@ export function Handover() {
     <h2>${t("handover.samples", { count: samples ? samples.length : "…" })}</h2><${Trouble} problem=${problem} />
     ${samples && list(samples, (each) => html`<li key=${each.id}>${each.id} · ${each.type} · ${each.serial} · ${each.state}</li>`)}
     <h2>${t("handover.notes")}</h2>
-    <div class="no-print"><${Field} label=${t("handover.notes_label")} note=${t("handover.notes_kept")}>
-      <textarea rows="5" value=${notes} onInput=${(event) => write(event.target.value)}></textarea></${Field}></div>
-    <p class="print-only notes">${notes}</p>
+    <${Notes} />
     <p class="signatures"><span>${t("handover.gives")}</span><span>${t("handover.takes")}</span></p>
   </section>`;
+}
+
+/** What was written down for the next shift: everybody at this bench sees it. */
+function Notes() {
+  const { bench, me } = useStore();
+  const [notes, problem, again] = useLoaded(() => api.notes(), [bench.seq]);
+  const [text, setText] = useState("");
+  const [key, setKey] = useState(newKey);
+  const kept = () => {
+    setText("");
+    setKey(newKey());
+    again();
+  };
+  return html`${notes ? html`<ul class="notes">${notes.map((each) => html`<li key=${`${each.utc_s}${each.text}`}><strong>${each.by}</strong>, ${when(each.utc_s)}: ${each.text}</li>`)}</ul>`
+    : html`<${Loading} problem=${problem} />`}
+    ${notes && notes.length === 0 && html`<p>${t("handover.nothing")}</p>`}
+    ${me.role !== "viewer" && html`<div class="no-print"><${Field} label=${t("handover.notes_label")} note=${t("handover.notes_kept")}>
+      <textarea rows="3" maxlength="2000" value=${text} onInput=${(event) => setText(event.target.value)}></textarea></${Field}>
+      <${Act} disabled=${!text.trim()} label=${t("handover.notes_add")} act=${() => api.addNote(text, key)} done=${kept} /></div>`}`;
 }

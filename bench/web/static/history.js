@@ -70,8 +70,20 @@ export function Run({ id }) {
     ${run.faults.length > 0 && html`<${Faults} faults=${run.faults} />`}
     ${!going && html`<p class="acts"><a class="button primary" href=${api.reportLink(run.run_id, currentLanguage())} target="_blank" rel="noopener">${t("run.report")}</a>
       <a class="button" href=${api.bundleLink(run.run_id)} download>${t("run.bundle")}</a></p>`}
+    ${run.state === "interrupted" && html`<${GiveUp} run=${run} done=${() => { again(); refresh(); }} />`}
     ${run.state === "closed" && run.awaiting.map((question) => html`<${Judge} key=${question} run=${run} question=${question} done=${again} />`)}
   </section>`;
+}
+
+/** An interrupted run holds its channel until a person goes on with it at the bench PC, or gives it up here. */
+function GiveUp({ run, done }) {
+  const { me } = useStore();
+  const [note, setNote] = useState("");
+  const [password, setPassword] = useState("");
+  return html`<article class="card prompt"><h2>${t("run.interrupted")}</h2><p>${t("run.interrupted_note", { run: run.run_id })}</p>
+    <${Field} label=${t("prompt.note")}><input value=${note} onInput=${(event) => setNote(event.target.value)} /></${Field}>
+    <${Password} label=${t("sign.password", { name: me?.name ?? "" })} value=${password} change=${setPassword} note=${t("sign.meaning.close")} />
+    <div class="acts"><${Act} disabled=${!password || !note.trim()} label=${t("run.close")} act=${() => api.closeRun(run.run_id, { note, password })} done=${done} /></div></article>`;
 }
 
 /** A judgement on a closed run. */

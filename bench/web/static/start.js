@@ -1,7 +1,7 @@
 // Start a run: scan or choose, have it explained, then arm it; a destructive test takes two persons.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
-import { api } from "./api.js";
+import { api, newKey } from "./api.js";
 import { Act, Faults, Field, Loading, Password, Trouble, useLoaded } from "./parts.js";
 import { ScanField, classify } from "./scanner.js";
 import { refresh, useStore } from "./store.js";
@@ -13,9 +13,6 @@ async function known() {
   const [sequences, cells, samples] = await Promise.all([api.sequences(), api.cells(), api.samples("", 200)]);
   return { sequences, cells, samples };
 }
-
-/** A key of this one intent: pressing twice starts once. */
-const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (each) => each.toString(16).padStart(2, "0")).join("");
 
 export function Start({ channel }) {
   const { bench, me } = useStore();
