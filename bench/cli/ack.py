@@ -54,7 +54,7 @@ def command(
     with told(as_json=as_json):
         folder = DataFolder.choose(data, os.environ)
         if served(folder.path):
-            result = _through_daemon(folder.path, by, note, from_stdin=password_stdin)
+            result = _through_daemon(folder.path, bench, by, note, from_stdin=password_stdin)
         else:
             result = acknowledge(bench, by, note, data)
         if as_json:
@@ -99,11 +99,22 @@ def acknowledge(bench_path: Path, by: str, note: str, data_path: Path | None) ->
     )
 
 
-def _through_daemon(data: Path, by: str, note: str, *, from_stdin: bool) -> AckResult:
+def _through_daemon(data: Path, bench_path: Path, by: str, note: str, *, from_stdin: bool) -> AckResult:
     """The daemon holds the bench: it reads the hardware and takes the latch away."""
     from bench.cli.daemon_client import daemon_of
+    from bench.config import load_bench
+    from bench.latch import Latches
     from bench.results import AckResult
 
+    bench = load_bench(bench_path).name
+    if not note.strip():
+        raise ConfigError([Fault("it is signed, with what was found and done", "--note", "say it with --note")])
+    with daemon_of(data) as daemon:
+        serves = daemon.bench().name
+    if serves != bench:
+        fix = "give that bench's file, or the --data of the daemon that has this bench"
+        raise ConfigError([Fault(f"the daemon of {data} serves another bench: {serves}", str(bench_path), fix)])
+    latch = Latches(data).of(bench)
     password = (
         sys.stdin.readline().rstrip("\r\n")
         if from_stdin
@@ -113,10 +124,17 @@ def _through_daemon(data: Path, by: str, note: str, *, from_stdin: bool) -> AckR
         daemon.log_in(by, password)
         try:
             causes = daemon.unlatch(note, password)
-            bench = daemon.bench().name
         finally:
             daemon.log_out()
-    return AckResult(exit_code=0, bench=bench, run_id="", by=by, note=note, cause="; ".join(causes), seen={})
+    return AckResult(
+        exit_code=0,
+        bench=bench,
+        run_id="" if latch is None else latch.run_id,
+        by=by,
+        note=note,
+        cause="; ".join(causes),
+        seen={},
+    )
 
 
 def _in_other_folder(used: Used, here: Path) -> Fault:

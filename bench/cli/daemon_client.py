@@ -15,9 +15,9 @@ from urllib.parse import quote
 import httpx
 
 from bench.daemon.views import AlarmView, BenchView, EventView, RunView
-from bench.web.address import Address, address_of
+from bench.web.address import Address, address_of, served
 from bench.web.callers import CONSOLE_FILE
-from drivers.errors import BenchError, ConfigError, Fault
+from drivers.errors import BenchError, ConfigError, Fault, PreflightRefused
 
 API = "/api/v1"
 #: A daemon on this PC answers sooner; a start may work out a plan meanwhile.
@@ -56,16 +56,17 @@ class Daemon:
 
     def abort(self) -> tuple[RunView, ...]:
         """Every run is stopped; answered once all have ended."""
-        return tuple(map(RunView.model_validate, self._post("/abort")))
+        patience = httpx.Timeout(PATIENCE_S, read=None)  # a run in its minute after a trip ends after that
+        return tuple(map(RunView.model_validate, self._post("/abort", timeout=patience)))
 
     def unlatch(self, note: str, password: str) -> tuple[str, ...]:
         """Take the latches of trips away, signed with the password of who is logged in; gives their causes."""
         return tuple(map(str, self._post("/ack", {"note": note, "password": password})["acknowledged"]))
 
-    def _post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _post(self, path: str, body: Mapping[str, Any] | None = None, **more: Any) -> Any:
         """Every post has a key of its own: a daemon that hears it twice carries it out once."""
         key = {"Idempotency-Key": secrets.token_hex(16)}
-        return self._asked("POST", path, json={} if body is None else dict(body), headers=key)
+        return self._asked("POST", path, json={} if body is None else dict(body), headers=key, **more)
 
     def log_in(self, name: str, password: str) -> None:
         """Go on as this person."""
@@ -119,6 +120,9 @@ def daemon_of(data: Path, *, token: str | None = None) -> Iterator[Daemon]:
     """The daemon that serves a data folder, as whoever holds ``token``; without one as this PC's console, which may
     look, stop and abort. Raises ConfigError."""
     address = address_of(data)
+    if not served(data):
+        fix = "start one with `cellbench serve`; what it left is held until a person has looked"
+        raise ConfigError([Fault("no daemon serves this data folder: the last one was killed", str(data), fix)])
     daemon = Daemon(address, token or os.environ.get("CELLBENCH_TOKEN") or _console(data))
     try:
         yield daemon
@@ -140,11 +144,13 @@ def _trusting(certificate: Path | None) -> ssl.SSLContext | bool:
     if certificate is None:
         return True
     try:
-        context = ssl.create_default_context(cafile=str(certificate))
-    except OSError as error:
+        own, end, _ = certificate.read_text(encoding="latin-1").partition("-----END CERTIFICATE-----")
+        context = ssl.create_default_context(cadata=own + end)  # not the chain behind it, which vouches for others too
+    except OSError as error:  # SSLError is one
         fix = "run this as an account that may read the daemon's certificate"
         raise ConfigError([Fault(f"it cannot be read: {error}", str(certificate), fix)]) from None
     context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
@@ -156,6 +162,10 @@ def _refused(response: httpx.Response) -> BenchError:
         detail, fix = str(said["detail"]), str(said["fix"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return BenchError(f"it answered {response.status_code}", where, "look at the daemon's log")
+    if said.get("code") == "refused":
+        refused = PreflightRefused(detail, where, fix)
+        refused.faults = tuple(faults) or refused.faults
+        return refused
     if response.status_code in (400, 401, 403, 404, 422):
         return ConfigError(faults or [Fault(detail, where, fix)])
     return BenchError(detail, where, fix)

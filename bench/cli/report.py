@@ -14,7 +14,10 @@ from bench.cli.options import JSON, RUN
 def add_to(app: typer.Typer) -> None:
     app.command(
         "report",
-        epilog=examples_of("cellbench report cellbench-data/runs/0001-gbt31486-2024-room-capacity --out report.html"),
+        epilog=examples_of(
+            "cellbench report cellbench-data/runs/0001-gbt31486-2024-room-capacity --out report.html",
+            "cellbench report cellbench-data/runs/0001-gbt31486-2024-room-capacity --lang zh",
+        ),
     )(command)
 
 
@@ -23,17 +26,22 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Where to write it; default: RUN.report.html beside the run.")
     ] = None,
+    lang: Annotated[
+        str, typer.Option("--lang", help="en (Chinese beside the headings) or zh; what the record says stays as it is.")
+    ] = "en",
     as_json: JSON = False,
 ) -> None:
     """Write the HTML report of a run, closed or interrupted. A closed bundle itself is never written again."""
     with told(as_json=as_json):
         from bench.export import check_beside, written_beside
         from bench.report import render
+        from bench.report.wording import language_of
         from bench.results import FileResult
 
+        language = language_of(lang)
         target = out or run.resolve().with_name(f"{run.resolve().name}.report.html")
         check_beside(run, target)
-        path = written_beside(run, target, render(run))
+        path = written_beside(run, target, render(run, language))
         if as_json:
             print_json(FileResult(exit_code=0, bundle=str(run), files=[str(path)]))
         else:

@@ -134,14 +134,21 @@ def _web_settings(listen: str, names: list[str], certificate: Path | None, key: 
 def _desk_settings(
     bench: Path, data: Path | None, cells: Path | None, own: Path | None, *, live: bool, seed: int
 ) -> DeskSettings:
+    from bench.daemon.demonstration import MARK
     from bench.daemon.settings import DeskSettings, cells_in
     from bench.data_folder import DataFolder
     from bench.shipped import examples
     from drivers.clock import real_elapsed_s, system_clock
 
+    folder = DataFolder.choose(data, os.environ).path
+    if (folder / MARK).exists():
+        fix = "name another data folder with --data"
+        raise ConfigError(
+            [Fault("this is a demonstration's: everybody knows the passwords of its users", str(folder), fix)]
+        )
     return DeskSettings(
         bench,
-        DataFolder.choose(data, os.environ).path,
+        folder,
         "live" if live else "simulated",
         cells=cells_in(_folder(cells, "--cells", "*.toml") or examples() / "cells"),
         sequences=_sequences(_folder(own, "--sequences", "*.yaml")),

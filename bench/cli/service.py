@@ -68,7 +68,7 @@ def install(
             raise ConfigError([Fault("--data belongs to the command of your own", "--data", fix)])
         found, file = load_bench(bench), bench.resolve()
         whole = [_program(command[0]), *command[1:]] if command else _serving(file, data, folder)
-        text = _unit(file, found.title or found.name, whole, user, folder, serves=not command)
+        text = _unit(file, found.title or found.name, whole, user, folder, serves=whole[1:2] == ["serve"])
         if print_:
             output.print(text, markup=False, soft_wrap=True, end="")
             return

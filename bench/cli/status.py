@@ -61,25 +61,28 @@ def watch(
     with told(as_json=False):
         from bench.cli.daemon_client import daemon_of
 
-        seq: int | None = None
         try:
             with daemon_of(_folder(data)) as daemon:  # there must be one to begin with
-                seq = _watched(daemon, seq, channel, as_json=as_json)
+                pid, seq = daemon.address.pid, _watched(daemon, None, channel, as_json=as_json)
             while True:
                 progress.print("the daemon is gone; waiting for it to come back ...")
-                seq = _watched_again(data, seq, channel, as_json=as_json)
+                pid, seq = _watched_again(data, pid, seq, channel, as_json=as_json)
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
 
-def _watched_again(data: Path | None, seq: int | None, channel: str | None, *, as_json: bool) -> int | None:
+def _watched_again(
+    data: Path | None, pid: int, seq: int | None, channel: str | None, *, as_json: bool
+) -> tuple[int, int | None]:
+    """Of the daemon ``pid`` what comes after ``seq``; another one counts anew, and is heard from its beginning."""
     from bench.cli.daemon_client import daemon_of
 
     while True:
         time.sleep(AGAIN_S)  # noqa: TID251 - a person's shell: nothing else goes on meanwhile
         try:
             with daemon_of(_folder(data)) as daemon:
-                return _watched(daemon, seq, channel, as_json=as_json)
+                own = daemon.address.pid
+                return own, _watched(daemon, seq if own == pid else 0, channel, as_json=as_json)
         except ConfigError:
             continue
 

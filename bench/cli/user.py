@@ -127,11 +127,30 @@ def _book(data: Path | None) -> Iterator[_Book]:
 
     folder = DataFolder.choose(data, os.environ).path
     clock = system_clock(real_elapsed_s)
+    _refuse_of_another(folder)
     accounts = Accounts(folder)
     try:
         yield _Book(accounts, Audit(folder, accounts, clock.utc_s), clock.utc_s())
     finally:
         accounts.close()
+
+
+def _refuse_of_another(folder: Path) -> None:
+    """What this account makes in another one's folder, that one's daemon could not read. Raises ConfigError."""
+    import pwd
+
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return  # it is made now, or cannot be used: which is said then
+    if owner == os.geteuid():
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"
+    fix = f"run it as that account: sudo -u {name} cellbench user ..."
+    raise ConfigError([Fault(f"the data folder belongs to the account {name}", str(folder), fix)])
 
 
 def _role(text: str) -> Role:

@@ -250,7 +250,8 @@ def _results(result: RunResult, prepared: Prepared) -> Table:
 
 def _answer(value: float | None) -> str:
     """1 and 0 in words."""
-    return number(value) if value is None else ANSWERS.get(value, number(value))
+    said = None if value is None else ANSWERS.get(value)
+    return number(value) if said is None else said[0]
 
 
 def _ended(result: RunResult) -> str:

@@ -20,7 +20,9 @@ from bench.report import abuse, first_out, gather, words
 from bench.report.abuse_figures import aftermath_figures, stroke_figures
 from bench.report.figures import discharge_curves, legend_of, time_plots
 from bench.report.marked_events import MARKED, said
+from bench.report.phrases import speaking
 from bench.report.step_table import steps_of, table_of
+from bench.report.wording import Language
 from drivers.errors import RecordError
 
 __all__ = ["render"]
@@ -29,15 +31,17 @@ __all__ = ["render"]
 MOST_EVENTS = 60
 
 
-def render(folder: Path) -> str:
-    """The report of a bundle, closed or interrupted, with what was added to it since.
+def render(folder: Path, language: Language = "en") -> str:
+    """The report of a bundle, closed or interrupted, with what was added to it since: in English with Chinese beside
+    its headings, or in Chinese.
 
     Raises RecordError if the folder's record cannot be read.
     """
     kept = record.load(folder, most_rows=record.SHOWN_ROWS)
     try:
         files = gather.read_files(kept)
-        return _template().render(_context(kept, files))
+        with speaking(language):
+            return _template().render(_context(kept, files), lang=language)
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise RecordError(
             f"no report can be made of it: {type(error).__name__}: {error}",

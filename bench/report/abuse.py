@@ -13,6 +13,7 @@ from typing import Any
 from bench.amendments import Chain
 from bench.printed import duration, number
 from bench.record import Event, Record
+from bench.report.phrases import pick
 from bench.report.words import ANSWERS, HAZARDS
 from bench.stroke_table import StrokeTable
 
@@ -45,7 +46,8 @@ def answers_of(sequence: Mapping[str, Any]) -> frozenset[str]:
 
 def yes_or_no(value: float | None) -> str | None:
     """1 and 0 in words; None for anything else."""
-    return None if value is None else ANSWERS.get(float(value))
+    found = None if value is None else ANSWERS.get(float(value))
+    return None if found is None else pick(*found)
 
 
 def questions_of(part: Any) -> Iterator[Mapping[str, Any]]:
@@ -92,18 +94,18 @@ def judgements(kept: Record, sequence: Mapping[str, Any], added: Chain) -> list[
 
 def _line(data: Mapping[str, Any], start_utc_s: float, utc_s: float) -> dict[str, Any]:
     return {
-        "answer": "yes" if data["answer"] else "no",
+        "answer": pick("yes", "是") if data["answer"] else pick("no", "否"),
         "by": str(data["by"]),
         "note": str(data.get("note") or ""),
         "contradicted": ", ".join(map(str, data.get("contradicted_by") or ())),
-        "when": f"in the run, {duration(utc_s - start_utc_s)}",
+        "when": f"{pick('in the run,', '运行中')} {duration(utc_s - start_utc_s)}",
         "where": "",
     }
 
 
 def _source(source: Mapping[str, Any]) -> str:
     said = " ".join(str(source[key]) for key in ("standard", "edition", "clause") if source.get(key))
-    return f"{said}, grade {source['grade']}" if said and source.get("grade") else said
+    return f"{said}, {pick('grade', '等级')} {source['grade']}" if said and source.get("grade") else said
 
 
 def attachments(added: Chain) -> list[dict[str, Any]]:
@@ -116,7 +118,7 @@ def attachments(added: Chain) -> list[dict[str, Any]]:
             {
                 **{key: data.get(key) for key in ("what", "name", "path", "by", "note", "sha256")},
                 "size": f"{number(data['size'] / 1e6, 3)} MB",
-                "offset": "not stated" if offset_s is None else f"{number(offset_s)} s",
+                "offset": pick("not stated", "未说明") if offset_s is None else f"{number(offset_s)} s",
                 "when": _moment(data["made_utc"]),
             }
         )
@@ -176,9 +178,18 @@ def _stroke(
         ("speed asked for", "设定速度", _with_unit(wanted.get("speed_mm_s"), "mm/s")),
     ]
     if end is None:
-        return [*facts, ("end", "结束", "the rig's own account of this stroke could not be read")]
+        return [
+            *facts,
+            (
+                "end",
+                "结束",
+                pick("the rig's own account of this stroke could not be read", "设备对该行程的记录未能读出"),
+            ),
+        ]
     reason = str(end.get("reason") or "").replace("_", " ")
-    link = ", its link to the program was lost meanwhile" if end.get("link_lost") else ""
+    link = (
+        pick(", its link to the program was lost meanwhile", "，其间与程序的通信中断") if end.get("link_lost") else ""
+    )
     facts += [
         (
             "mean speed from contact on, from the rig's buffer",
@@ -188,13 +199,15 @@ def _stroke(
         ("contact at", "接触位置", _with_unit(end.get("contact_mm"), "mm")),
         ("depth from contact", "刺入深度", _with_unit(end.get("depth_mm"), "mm")),
         ("peak force", "最大力", _with_unit(end.get("peak_force_n"), "N")),
-        ("end", "结束", f"{reason}, the rig reports {end.get('state')}{link}"),
+        ("end", "结束", f"{reason}, {pick('the rig reports', '设备报告')} {end.get('state')}{link}"),
     ]
     if table is not None:
-        within = f"clock within ± {number(1000.0 * table.offset_within_s, 2)} ms of the run's"
-        lost = "" if table.whole else "; PARTS ARE MISSING"
-        files = f"stroke-{table.number}.csv and .parquet"
-        facts.append(("the rig's own rows", "设备缓存数据", f"{len(table)} rows, {within}{lost}; {files}"))
+        ms = number(1000.0 * table.offset_within_s, 2)
+        within = pick(f"clock within ± {ms} ms of the run's", f"时钟与运行相差在 ± {ms} ms 以内")
+        lost = "" if table.whole else pick("; PARTS ARE MISSING", "；部分数据缺失")
+        files = f"stroke-{table.number}.csv {pick('and', '和')} .parquet"
+        rows = f"{len(table)} {pick('rows', '行')}"
+        facts.append(("the rig's own rows", "设备缓存数据", f"{rows}, {within}{lost}; {files}"))
     return facts
 
 
@@ -204,27 +217,34 @@ def aftermath(kept: Record) -> list[tuple[str, str, str]] | None:
     if contact is None:
         return None
     begun_s = contact_s(kept) or contact.mono_s
-    facts = [("stimulus", "激励", f"{contact.data.get('what')}, at {duration(begun_s - kept.start_s)} of test time")]
+    at = duration(begun_s - kept.start_s)
+    when = pick(f"at {at} of test time", f"试验时间 {at}")
+    facts = [("stimulus", "激励", f"{contact.data.get('what')}, {when}")]
     peak = _last(kept, "peak")
     if peak is not None:
-        least = "at least " if peak.data.get("at_least") else ""
+        least = pick("at least ", "至少 ") if peak.data.get("at_least") else ""
         after = duration(float(peak.data["peak_mono_s"]) - begun_s)
+        on = f"{peak.data['sensor']}, {pick(after + ' after it', '激励后 ' + after)}"
         facts.append(
             (
                 "peak",
                 "最高温度",
-                f"{least}{number(peak.data['temperature_c'], 4)} °C on {peak.data['sensor']}, {after} after it",
+                f"{least}{number(peak.data['temperature_c'], 4)} °C {pick('on', '于')} {on}",
             )
         )
     went_on = _last(kept, "observing_on")
     if went_on is not None:
         said = ", ".join(str(went_on.data[key]) for key in ("cause", "rule", "device") if went_on.data.get(key))
         facts.append(
-            ("cut short by", "中止原因", f"{said.replace('_', ' ')}; energy was taken away, the observation went on")
+            (
+                "cut short by",
+                "中止原因",
+                said.replace("_", " ") + pick("; energy was taken away, the observation went on", "；已断能，观察继续"),
+            )
         )
     end = _last(kept, "observation_ended")
     if end is None:
-        facts.append(("observation", "观察", "NOT COMPLETED 未完成"))
+        facts.append(("observation", "观察", pick("NOT COMPLETED 未完成", "未完成")))
     else:
         facts.append(("observation", "观察", f"{duration(float(end.data['observed_s']))}; {end.data['why']}"))
     return facts
@@ -241,7 +261,7 @@ def _last(kept: Record, kind: str) -> Event | None:
 
 
 def _with_unit(value: Any, unit: str, digits: int = 5) -> str:
-    return f"{number(value, digits)} {unit}" if isinstance(value, int | float) else "unknown"
+    return f"{number(value, digits)} {unit}" if isinstance(value, int | float) else pick("unknown", "未知")
 
 
 def _moment(text: Any) -> str:

@@ -8,6 +8,7 @@ from bench import record
 from bench.record import Event, Record
 from bench.report.abuse import contact_s
 from bench.report.marked_events import MARKED, said
+from bench.report.phrases import beside, pick
 from bench.report.plots import Curve, Mark, Plot, against, against_time
 from bench.report.scales import Points
 from bench.stroke_table import StrokeTable
@@ -26,7 +27,7 @@ Figure = tuple[str, str, str, list[tuple[int, str]]]
 def stroke_figures(kept: Record, table: StrokeTable, contact_mm: float | None) -> list[Figure]:
     """Title in both languages, the drawing, and its legend. ``contact_mm`` is marked where it is known."""
     t_s, position = table.columns["test_time_s"], table.columns["position_mm"]
-    marks = [] if contact_mm is None else [(contact_mm, "contact")]
+    marks = [] if contact_mm is None else [(contact_mm, pick("contact", "接触"))]
     figures: list[Figure] = []
     for key, name, name_zh, unit, tone in (
         ("force_n", "Force", "力", "N", 2),
@@ -36,20 +37,23 @@ def stroke_figures(kept: Record, table: StrokeTable, contact_mm: float | None) -
         if not points:
             continue
         svg = against(
-            [(f"{name} · {name_zh}", points, tone)],
+            [(beside(name, name_zh), points, tone)],
             id_=f"stroke-{table.number}-{key.split('_')[0]}",
-            title=f"{name} against position",
-            x_label="position / mm",
+            title=pick(f"{name} against position", f"{name_zh}—位置"),
+            x_label=pick("position / mm", "位置 / mm"),
             unit=unit,
             height=230,
             from_zero=False,
             marks=marks,
         )
-        figures.append((f"{name} against position", f"{name_zh}—位置", svg, [(tone, f"{name} · {name_zh}")]))
+        figures.append((f"{name} against position", f"{name_zh}—位置", svg, [(tone, beside(name, name_zh))]))
     if not t_s:
         return figures
     zero_s = contact_s(kept)
-    since, label = (zero_s - kept.start_s, "contact") if zero_s is not None else (_known(t_s)[0], "first row")
+    if zero_s is not None:
+        since, label = zero_s - kept.start_s, pick("since contact", "接触后时间")
+    else:
+        since, label = _known(t_s)[0], pick("since first row", "首行后时间")
     times = [t - since for t in _known(t_s)]
     for key, name, name_zh, unit, values in (
         ("position", "Position of the tool", "位置", "mm", list(position)),
@@ -61,11 +65,11 @@ def stroke_figures(kept: Record, table: StrokeTable, contact_mm: float | None) -
             f"{name_zh}—时间",
             unit,
             times,
-            [Curve(f"{name} · {name_zh}", values, 3)],
+            [Curve(beside(name, name_zh), values, 3)],
             least=1.0,
             height=190,
             first_s=times[0],
-            x_label=f"since {label}",
+            x_label=label,
         )
         figures.append((plot.title, plot.title_zh, against_time(plot), [(3, plot.curves[0].name)]))
     return figures
@@ -90,11 +94,11 @@ def aftermath_figures(kept: Record, marked: Sequence[Event]) -> list[Figure]:
     ]
     surfaces = sorted(role for role in rows.known_roles if role.startswith("surface_"))
     temperatures = [
-        Curve(f"surface {role.removeprefix('surface_')} · 表面", rows.role(role)[first:last], tone)
+        Curve(beside(f"surface {role[8:]}", f"表面 {role[8:]}"), rows.role(role)[first:last], tone)
         for tone, role in enumerate(surfaces[:5], 3)
     ]
-    temperatures.append(Curve("ambient · 环境", rows.role("ambient")[first:last], 2))
-    volts = [Curve("at the cell's own leads · 电芯端电压", rows.role("cell_voltage")[first:last], 1)]
+    temperatures.append(Curve(beside("ambient", "环境"), rows.role("ambient")[first:last], 2))
+    volts = [Curve(beside("at the cell's own leads", "电芯端电压"), rows.role("cell_voltage")[first:last], 1)]
     figures: list[Figure] = []
     for name, title, title_zh, unit, curves, least, height in (
         ("aftermath-temperature", "Temperatures from contact on", "激励后温度", "°C", temperatures, 4.0, 300),
@@ -111,7 +115,7 @@ def aftermath_figures(kept: Record, marked: Sequence[Event]) -> list[Figure]:
             least=least,
             height=height,
             first_s=times[0],
-            x_label="since contact",
+            x_label=pick("since contact", "接触后时间"),
         )
         legend = [(it.tone, it.name) for it in curves if any(value is not None for value in it.values)]
         figures.append((title, title_zh, against_time(plot), legend))

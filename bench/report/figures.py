@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bench.record import Event, Record
 from bench.report.marked_events import MARKED, said
+from bench.report.phrases import beside, pick
 from bench.report.plots import Band, Curve, Mark, Plot, against, against_time
 from bench.report.scales import Points
 from bench.report.step_table import Step, step_capacity
@@ -35,11 +36,11 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     ]
     surfaces = sorted(role for role in rows.known_roles if role.startswith("surface_"))
     temperatures = [
-        Curve(f"surface {role.removeprefix('surface_')} · 表面", rows.role(role), tone)
+        Curve(beside(f"surface {role[8:]}", f"表面 {role[8:]}"), rows.role(role), tone)
         for tone, role in enumerate(surfaces[:5], 3)
     ]
     if "ambient" in rows.known_roles:
-        temperatures.append(Curve("ambient · 环境", rows.role("ambient"), 2))
+        temperatures.append(Curve(beside("ambient", "环境"), rows.role("ambient"), 2))
     charging, discharging = step_capacity(kept, steps)
     # before the first step and after the last the contactor is open: the terminal's voltage is not the cell's
     begin_s, end_s = (steps[0].begin_s, steps[-1].end_s) if steps else (0.0, math.inf)
@@ -51,7 +52,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
             "电压",
             "V",
             t_s,
-            [Curve("cell voltage · 电压", volts, 1)],
+            [Curve(beside("cell voltage", "电压"), volts, 1)],
             bands,
             marks,
         ),
@@ -61,7 +62,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
             "电流(充电为正)",
             "A",
             t_s,
-            [Curve("current · 电流", rows.role("current"), 2)],
+            [Curve(beside("current", "电流"), rows.role("current"), 2)],
             bands,
             least=1.0,
         ),
@@ -72,7 +73,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
             "工步容量",
             "Ah",
             t_s,
-            [Curve("charged · 充入", charging, 1), Curve("discharged · 放出", discharging, 2)],
+            [Curve(beside("charged", "充入"), charging, 1), Curve(beside("discharged", "放出"), discharging, 2)],
             bands,
             from_zero=True,
         ),
@@ -98,12 +99,12 @@ def discharge_curves(kept: Record, steps: Sequence[Step]) -> dict[str, object] |
     shown = [(index, points) for index, points in curves.items() if points][-MOST_DISCHARGES:]
     if not shown:
         return None
-    drawn = [(f"step {index}", points, tone) for tone, (index, points) in enumerate(shown, 1)]
+    drawn = [(pick(f"step {index}", f"工步 {index}"), points, tone) for tone, (index, points) in enumerate(shown, 1)]
     svg = against(
         drawn,
         id_="discharges",
-        title="Discharge voltage against capacity",
-        x_label="discharged capacity / Ah",
+        title=pick("Discharge voltage against capacity", "放电曲线"),
+        x_label=pick("discharged capacity / Ah", "放电容量 / Ah"),
         unit="V",
     )
     return {"svg": svg, "legend": [(tone, name) for name, _, tone in drawn]}

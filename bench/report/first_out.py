@@ -9,6 +9,7 @@ from typing import Any
 from bench.first_out import AFTER_S, BEFORE_S
 from bench.record import Record
 from bench.report.abuse_figures import Figure
+from bench.report.phrases import pick
 from bench.report.plots import Curve, Mark, Plot, against_time
 from drivers.units import unit_of
 
@@ -77,6 +78,6 @@ def figure(kept: Record) -> Figure | None:
         curves,
         marks=[Mark(0.0, "!", str(trip.get("rule")), bad=True)],
         first_s=times[0] - tripped_s,
-        x_label="since the trip",
+        x_label=pick("since the trip", "跳闸后时间"),
     )
     return plot.title, plot.title_zh, against_time(plot), [(curve.tone, curve.name) for curve in curves]

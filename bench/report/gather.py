@@ -22,6 +22,8 @@ from bench.binding.evidence import SIMULATED_CERTIFICATE
 from bench.printed import between, number
 from bench.record import Record
 from bench.report.abuse import ANSWER, answers_of, with_judgements, yes_or_no
+from bench.report.phrases import pick
+from bench.report.words import RESULTS
 from drivers.units import BASE, UnitError, parse_quantity
 
 _ENTRY = re.compile(r"\bentry\.(\w+)")
@@ -135,7 +137,7 @@ def clause_rows(kept: Record, files: Files) -> list[dict[str, Any]]:
         judged = ANSWER.fullmatch(text) is not None
         if row["id"] in closed:
             limits = _closed_limit(limit) or limits
-            value = yes_or_no(row.get("value")) or ("not answered" if judged else value)
+            value = yes_or_no(row.get("value")) or (pick("not answered", "未判定") if judged else value)
         said = {"by": by, "judged": judged, "closed": row["id"] in closed, "limit_text": limits, "value_text": value}
         rows.append({**row, **said})
     return sorted(rows, key=lambda row: row["kind"] != "requirement")
@@ -151,7 +153,7 @@ def _closed_limit(limit: Mapping[str, Any]) -> str | None:
 def _value(row: Mapping[str, Any]) -> str:
     value = row.get("value")
     if value is None:
-        return "not measured"
+        return pick("not measured", "未测得")
     days = f" ({number(value / 86400.0, 3)} d)" if row.get("unit") == "s" and abs(value) >= 86400.0 else ""
     return number(value) + days
 
@@ -172,7 +174,7 @@ def result_rows(files: Files) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "title": name.removesuffix("_" + _suffix(result.get("unit", ""))).replace("_", " "),
+                "title": _title(name.removesuffix("_" + _suffix(result.get("unit", ""))).replace("_", " ")),
                 "value": _said(value, closed=name in closed),
                 "at_least": bool(result.get("at_least")),
                 "unit": _printed(result.get("unit", "")),
@@ -183,6 +185,10 @@ def result_rows(files: Files) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _title(name: str) -> str:
+    return pick(name, RESULTS.get(name, name))
 
 
 def _said(value: float | None, *, closed: bool) -> str:
@@ -263,7 +269,9 @@ def calibrations(files: Files, start_utc_s: float) -> list[dict[str, Any]]:
             {
                 "point": it["point"],
                 "certificate": _in_place_of(certificate) if simulated else certificate,
-                "date": f"{start}, the run's start" if simulated else str(entry.get("date") or "—"),
+                "date": pick(f"{start}, the run's start", f"{start}（运行开始日）")
+                if simulated
+                else str(entry.get("date") or "—"),
                 "due": str(start + SIMULATED_CERTIFICATE if simulated else it.get("due") or entry.get("due") or "—"),
                 "accuracy": accuracy or "—",
                 "simulated": simulated,
@@ -273,7 +281,7 @@ def calibrations(files: Files, start_utc_s: float) -> list[dict[str, Any]]:
 
 
 def _in_place_of(certificate: str) -> str:
-    return "" if certificate == "none" else f"in place of {certificate}"
+    return "" if certificate == "none" else pick(f"in place of {certificate}", f"代替 {certificate}")
 
 
 def parameters(files: Files) -> list[Mapping[str, Any]]:

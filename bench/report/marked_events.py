@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.printed import number
 from bench.record import Event
+from bench.report.phrases import pick
 
 #: Events worth a mark in the plots and a line in the list: sign, words, whether it is bad news.
 MARKED: dict[str, tuple[str, str, bool]] = {
@@ -51,38 +52,97 @@ MARKED: dict[str, tuple[str, str, bool]] = {
 }
 
 
+#: The same words in Chinese.
+CHINESE: dict[str, str] = {
+    "preflight_passed": "预检通过",
+    "trip": "保护跳闸",
+    "reading_lost": "读数丢失",
+    "reading_recovered": "读数恢复",
+    "quality": "读数质量变化",
+    "safe_state_begun": "开始进入安全状态",
+    "safe_state_failed": "安全状态未确认",
+    "safe_state": "安全状态",
+    "answered": "已答复",
+    "unanswered": "未答复",
+    "turn_started": "循环",
+    "ending": "结束",
+    "reopened": "记录重新打开",
+    "resumed": "继续运行",
+    "resume_refused": "未继续运行",
+    "authorised_start": "授权启动",
+    "closed": "已放弃",
+    "permitted": "许可",
+    "not_permitted": "未许可",
+    "transferred": "已搬运",
+    "stroke_started": "行程开始",
+    "contact": "接触",
+    "stroke_ended": "行程结束",
+    "stroke_unread": "行程数据未读出",
+    "retracted": "工具已退出",
+    "short_close": "短路接通",
+    "short_open": "短路断开",
+    "heater": "加热器",
+    "sample_event": "样品",
+    "bench_event": "台架",
+    "observing_on": "已断能，观察继续",
+    "observation_begun": "观察开始",
+    "observation_ended": "观察结束",
+    "observation_broken_off": "观察中断",
+    "stop_asked": "人员要求停止",
+    "judged": "已判定",
+    "judgement_missing": "未判定",
+    "handover": "已移交",
+    "forced_jumps": "虚拟时钟强制跳变",
+}
+
+
+def words_of(kind: str) -> str:
+    """What a kind of event is called."""
+    return pick(MARKED[kind][1], CHINESE[kind])
+
+
 def said(event: Event) -> str:
     """One event in one line."""
-    words = MARKED[event.kind][1]
+    words = words_of(event.kind)
     data = {key: value for key, value in event.data.items() if value not in (None, "", [], {}) and key != "readings"}
+    by = data.get("by")
     match event.kind:
         case "safe_state":
-            return f"{words}: {'confirmed' if data.get('confirmed') else 'NOT CONFIRMED'}"
+            confirmed = pick("confirmed", "已确认") if data.get("confirmed") else pick("NOT CONFIRMED", "未确认")
+            return f"{words}: {confirmed}"
         case "turn_started":
-            return f"turn {data.get('turn')} of {data.get('id')}"
+            return pick(
+                f"turn {data.get('turn')} of {data.get('id')}", f"{data.get('id')} 第 {data.get('turn')} 次循环"
+            )
         case "answered":
             values = ", ".join(f"{name} = {_said(value)}" for name, value in (data.get("values") or {}).items())
-            return f"answered by {data.get('by')}" + (f": {values}" if values else "")
+            return pick(f"answered by {by}", f"{by} 已答复") + (f": {values}" if values else "")
         case "preflight_passed":
             return f"{words}, OCV {number(data.get('ocv_v'), 4)} V"
         case "permitted" | "not_permitted":
-            by = f" by {data['by']}" if "by" in data else ""
-            return f"{words}{by}: {str(data.get('what')).replace('_', ' ')}"
+            who = pick(f" by {by}", f"，{by}") if by is not None else ""
+            return f"{words}{who}: {str(data.get('what')).replace('_', ' ')}"
         case "transferred":
-            ocv = f"OCV {number(data.get('ocv_before_v'), 5)} V before, {number(data.get('ocv_after_v'), 5)} V after"
-            return f"{words} by {data.get('by')} from {data.get('from')} to {data.get('to')}, {ocv}"
-        case "contact":
-            volts = f", cell at {number(data['voltage_v'], 4)} V" if "voltage_v" in data else ""
-            return f"{words}: {data.get('what')}{volts}"
-        case "judged":
-            against = f", CONTRADICTED by {', '.join(data['contradicted_by'])}" if "contradicted_by" in data else ""
-            return (
-                f"{words} by {data.get('by')}: {data.get('question')} {'yes' if data.get('answer') else 'no'}{against}"
+            before, after = number(data.get("ocv_before_v"), 5), number(data.get("ocv_after_v"), 5)
+            way = data.get("from"), data.get("to")
+            return pick(
+                f"{words} by {by} from {way[0]} to {way[1]}, OCV {before} V before, {after} V after",
+                f"{by} 将样品从 {way[0]} 搬运到 {way[1]}，OCV 之前 {before} V，之后 {after} V",
             )
+        case "contact":
+            volts = number(data["voltage_v"], 4) if "voltage_v" in data else None
+            cell = "" if volts is None else pick(f", cell at {volts} V", f"，电芯 {volts} V")
+            return f"{words}: {data.get('what')}{cell}"
+        case "judged":
+            answer = pick("yes", "是") if data.get("answer") else pick("no", "否")
+            against = ", ".join(data.get("contradicted_by") or ())
+            contradicted = pick(f", CONTRADICTED by {against}", f"，与探测器矛盾：{against}") if against else ""
+            return pick(f"{words} by {by}", f"{by} {words}") + f": {data.get('question')} {answer}{contradicted}"
         case "handover":
-            return f"{words} to {data.get('by') or 'NOBODY'}"
+            return pick(f"{words} to {by or 'NOBODY'}", f"{words}：{by or '无人接管'}")
         case "stroke_ended":
-            depth = f", {number(data['depth_mm'])} mm deep" if "depth_mm" in data else ""
+            deep = number(data["depth_mm"]) if "depth_mm" in data else None
+            depth = "" if deep is None else pick(f", {deep} mm deep", f"，深 {deep} mm")
             return f"{words}: {str(data.get('reason')).replace('_', ' ')}{depth}"
         case "trip" | "ending" | "sample_event" | "bench_event" | "observing_on":
             parts = [str(data.get("cause", "")), str(data.get("rule", "")), str(data.get("device", ""))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from bench.printed import number
+from bench.report.phrases import pick
 from bench.report.scales import Points, padded, runs, thinned, ticks, time_unit
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 64, 14, 22, 40
@@ -63,7 +64,7 @@ class Plot:
     height: int = 210
     from_zero: bool = False
     first_s: float = 0.0
-    x_label: str = "test time"
+    x_label: str = ""
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ def against_time(plot: Plot) -> str:
             f'height="{frame.floor - TOP}"><title>{escape(band.name)}</title></rect>'
         )
     x_ticks = [(at * seconds, number(at)) for at in ticks(first_s / seconds, last_s / seconds, 10)]
-    _axes(frame, plot.unit, x_ticks, f"{plot.x_label} / {unit}")
+    _axes(frame, plot.unit, x_ticks, f"{plot.x_label or pick('test time', '试验时间')} / {unit}")
     for curve in plot.curves:
         for stretch in _share(runs(plot.t_s, curve.values)):
             _line(frame, stretch, curve)
@@ -118,7 +119,7 @@ def against_time(plot: Plot) -> str:
         signs = " ".join(dict.fromkeys(mark.sign for mark in together))
         frame.add(f'<g class="{kind}"><title>{escape(text)}</title><path d="M{at:g} {TOP - 4}V{frame.floor}"/>')
         frame.add(f'<text x="{at:g}" y="{TOP - 7}">{escape(signs)}</text></g>')
-    return _svg(frame, f"{plot.title} / {plot.unit}", plot.id)
+    return _svg(frame, f"{pick(plot.title, plot.title_zh)} / {plot.unit}", plot.id)
 
 
 def against(

@@ -9,6 +9,7 @@ from typing import Any
 from bench import bdf
 from bench.printed import duration, number
 from bench.record import Record
+from bench.report.phrases import pick
 
 #: Steps in which charge is moved on purpose; in the others only the noise of the current adds up.
 ENERGETIC = frozenset({"charge", "discharge"})
@@ -51,7 +52,7 @@ def steps_of(kept: Record) -> list[Step]:
                 phase=str(event.data.get("phase", "")),
                 begin_s=event.mono_s - kept.start_s,
                 end_s=end.mono_s - kept.start_s,
-                why=str(end.data.get("why") or ("cut short" if index not in ended else "")),
+                why=str(end.data.get("why") or (pick("cut short", "提前结束") if index not in ended else "")),
                 charge_ah=charge_ah,
                 energy_wh=energy_wh,
             )
