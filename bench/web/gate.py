@@ -91,7 +91,7 @@ class Gate:
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        break
+                        raise Problem("bad-request", "the body was cut off", "ask again")
                     body += message.get("body", b"")
                     if len(body) > most:
                         raise Problem("too-large", f"the body may have {most} bytes", "send less at once")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
@@ -12,6 +16,8 @@ from uvicorn.server import ServerState
 from bench.web.settings import WebSettings
 
 LOOK_S = 1.0
+#: So many may wait to be let in; of those so many are let in at once.
+BACKLOG, AT_ONCE = 1024, 64
 #: What was closed may take so long to take its last bytes.
 LINGER_S = 5.0
 
@@ -49,21 +55,94 @@ class Line(H11Protocol):
         super().connection_made(transport)
 
 
-async def keep_in_bounds(state: ServerState, settings: WebSettings) -> None:
-    """Until cancelled. The idlest of too many gives way; a caller whose request came whole never does."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(LOOK_S)
-        now_s = loop.time()
-        lines = [each for each in state.connections if isinstance(each, Line) and each.transport is not None]
-        for line in lines:
-            if line.transport.is_closing():
-                line.closing_since_s = line.closing_since_s or now_s
-                if now_s - line.closing_since_s > LINGER_S:
-                    line.transport.abort()
-            elif line.idle and now_s - line.since_s > settings.head_s:
-                line.transport.abort()
-        many = len(lines) - settings.connections
+class Listening(socket.socket):
+    """A listening socket that knows what came in by it and is still open. Of a far end that says nothing in its TLS
+    handshake the server itself does not know."""
+
+    def __init__(self, family: int) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        #: When each came, by the order in which they came.
+        self.open: dict[socket.socket, float] = {}
+        #: Told of each new one, before the server is.
+        self.came: Callable[[], None] = _nothing
+
+    def listen(self, _: int = 0) -> None:  # a server that takes few at once still lets many wait
+        super().listen(BACKLOG)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        new, address = super().accept()
+        self.open[new] = asyncio.get_running_loop().time()
+        self.came()
+        return new, address
+
+
+def _nothing() -> None:
+    return
+
+
+class Bounds:
+    """How many connections there may be, and how long each may say nothing. The idlest of too many gives way; a caller
+    whose request came whole never does."""
+
+    def __init__(self, state: ServerState, settings: WebSettings, listening: Listening) -> None:
+        self._state = state
+        self._settings = settings
+        self._listening = listening
+        #: Told to go, and not gone yet.
+        self._going: set[socket.socket] = set()
+        listening.came = self._make_room
+
+    async def keep(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            for line in self._lines():
+                if line.transport.is_closing():
+                    line.closing_since_s = line.closing_since_s or now_s
+                    if now_s - line.closing_since_s > LINGER_S:
+                        line.transport.abort()
+            for since_s, waits, end in self._waiting():
+                if not waits and now_s - since_s > self._settings.head_s:
+                    end()
+            self._make_room()
+
+    def _lines(self) -> list[Line]:
+        return [each for each in self._state.connections if isinstance(each, Line) and each.transport is not None]
+
+    def _open(self) -> dict[int, tuple[socket.socket, float]]:
+        """What came in and is open, by its number; what was closed is forgotten."""
+        listening = self._listening
+        for gone in [each for each in listening.open if each.fileno() < 0]:
+            del listening.open[gone]
+        found = {each.fileno(): (each, since_s) for each, since_s in listening.open.items()}
+        self._going &= listening.open.keys()
+        return found
+
+    def _waiting(self) -> list[tuple[float, bool, Callable[[], None]]]:
+        """Whose turn it is at the far end: since when, whether a body is what is waited for, and what ends it."""
+        unheard = self._open()
+        found: list[tuple[float, bool, Callable[[], None]]] = []
+        for line in self._lines():
+            its, _ = unheard.pop(line.transport.get_extra_info("socket").fileno(), (None, 0.0))
+            if its is not None and line.waits and not line.transport.is_closing():
+                found.append((line.since_s, not line.idle, partial(self._end, its, line.transport.abort)))
+        for its, since_s in unheard.values():  # in its TLS handshake, or not even there
+            if its not in self._going:
+                found.append((since_s, False, partial(self._end, its, partial(_shut, its))))
+        return found
+
+    def _end(self, its: socket.socket, end: Callable[[], None]) -> None:
+        self._going.add(its)
+        end()
+
+    def _make_room(self) -> None:
+        many = len(self._open()) - len(self._going) - self._settings.connections
         if many > 0:
-            for line in sorted((line for line in lines if line.waits), key=lambda line: line.since_s)[:many]:
-                line.transport.abort()
+            for _, _, end in sorted(self._waiting(), key=lambda each: each[0])[:many]:
+                end()
+
+
+def _shut(each: socket.socket) -> None:
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)

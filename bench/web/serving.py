@@ -17,13 +17,12 @@ from bench.daemon.serving import Beside, in_thread
 from bench.web.accounts import Accounts
 from bench.web.address import forget_address, keep_address
 from bench.web.app import application
-from bench.web.lines import Line, keep_in_bounds
+from bench.web.lines import AT_ONCE, Bounds, Line, Listening
 from bench.web.office import Office
 from bench.web.passwords import Passwords
 from bench.web.settings import WebSettings, check_reach
 from drivers.errors import ConfigError, Fault
 
-BACKLOG = 1024
 #: The far end of a connection that acknowledges nothing so long is gone (TCP_USER_TIMEOUT).
 UNHEARD_MS = 20_000
 _log = structlog.get_logger("cellbench.web")
@@ -55,17 +54,17 @@ def _beside(data: Path, settings: WebSettings, passwords: Passwords | None, desk
         listening.close()
 
 
-def bound(settings: WebSettings) -> socket.socket:
+def bound(settings: WebSettings) -> Listening:
     """Raises ConfigError."""
     host = settings.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = Listening(family)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError, AttributeError):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_MS)
         listening.bind((host, settings.port))
-        listening.listen(BACKLOG)
+        listening.listen()
         listening.settimeout(0.0)
     except OSError as error:
         listening.close()
@@ -81,7 +80,7 @@ def url_of(settings: WebSettings, listening: socket.socket) -> str:
     return f"{'https' if settings.with_tls else 'http'}://{host}:{listening.getsockname()[1]}/"
 
 
-async def _serve(office: Office, settings: WebSettings, listening: socket.socket, stop: asyncio.Event) -> None:
+async def _serve(office: Office, settings: WebSettings, listening: Listening, stop: asyncio.Event) -> None:
     config = uvicorn.Config(
         application(office),
         http=Line,
@@ -94,14 +93,14 @@ async def _serve(office: Office, settings: WebSettings, listening: socket.socket
         timeout_keep_alive=int(settings.head_s) + 1,
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=16_384,
-        backlog=BACKLOG,
+        backlog=AT_ONCE,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
     server = uvicorn.Server(config)
     office.feed.begin()
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
-    bounding = asyncio.create_task(keep_in_bounds(server.server_state, settings), name="connections")
+    bounding = asyncio.create_task(Bounds(server.server_state, settings, listening).keep(), name="connections")
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -17,6 +17,7 @@ from bench.web.roles import Role
 from bench.web.settings import WebSettings
 from drivers import real_elapsed_s, system_clock
 from tests.page.served import PEOPLE, served
+from tests.web.certificates import certificate_in
 from tests.web.strict_desk import StrictDesk
 
 NAMES = {role: name for name, role in PEOPLE.items()}
@@ -92,3 +93,9 @@ def one_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """For tests that change nothing that another one looks at."""
     with house_of(tmp_path_factory.mktemp("house")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for this computer by itself, and its key."""
+    return certificate_in(tmp_path_factory.mktemp("tls"))

@@ -133,6 +133,21 @@ async def test_half_bodies_are_bounded_too(narrow: House) -> None:
         await answered(narrow, client)
 
 
+async def test_half_handshakes_are_bounded_and_cut_off_too(tmp_path: Path, certified: tuple[Path, Path]) -> None:
+    """Before TLS is spoken there is no request of which the server would know."""
+    certificate, key = certified
+    tls = WebSettings(port=0, connections=40, head_s=2.0, tls_certificate=certificate, tls_key=key)
+    with house_of(tmp_path, tls) as house:
+        client = house.as_(Role.VIEWER)
+        async with lines(house, 200) as many:
+            await answered(house, client)
+            assert sum(not closed(line) for line in many) <= 40
+            async with asyncio.timeout(10.0):
+                while not all(closed(line) for line in many):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        await answered(house, client)
+
+
 async def test_a_body_that_does_not_come_is_answered_for(tmp_path: Path) -> None:
     with house_of(tmp_path, WebSettings(port=0, body_s=0.5)) as house:
         async with lines(house, 1) as (line,):
@@ -156,6 +171,22 @@ async def test_a_stop_does_not_wait_for_its_body(house: House) -> None:
             said = await asyncio.get_running_loop().sock_recv(line.sock, 4096)
         assert said.startswith(b"HTTP/1.1 200")
     assert house.desk.asked[0][0] == "abort"
+
+
+async def test_a_body_that_is_cut_off_asks_for_nothing(house: House) -> None:
+    """What would be done without a body is not done where one was announced and did not come whole."""
+    secret = house.secret(Role.ADMIN)
+    async with lines(house, 2) as (cut, whole):
+        for line, length in ((cut, 10), (whole, 2)):
+            await line.send(
+                f"POST /api/v1/runs/r-0001/{'pause' if line is cut else 'resume'} HTTP/1.1\r\n"
+                f"host: 127.0.0.1:{house.port}\r\nauthorization: Bearer {secret}\r\nconnection: close\r\n"
+                f"content-type: application/json\r\ncontent-length: {length}\r\n\r\n{{}}"
+            )
+        cut.sock.shutdown(socket.SHUT_RDWR)
+        assert (await whole.rest()).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.3)
+    assert [act for act, *_ in house.desk.asked] == ["resume"]
 
 
 async def test_who_reads_too_slowly_is_dropped_and_told(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import zipfile
 from io import BytesIO
 from urllib.parse import quote
@@ -21,7 +20,10 @@ from bench.web.roles import Role
 from tests.page.paper_desk import HASH, PLAIN
 from tests.page.served import PASSWORD
 from tests.web.conftest import House
+from tests.web.frames import raw, viewer
 from tests.web.strict_desk import RUN
+
+pytestmark = pytest.mark.scenario
 
 JSON = {"content-type": "application/json"}
 SIGNED = {"password": PASSWORD}
@@ -316,80 +318,6 @@ def test_a_page_is_never_made_of_what_was_sent(one_house: House) -> None:
     missing = one_house.client().get(f"{one_house.link}static/<script>alert(1)</script>")
     assert "<script>" not in missing.text
     assert missing.headers["content-type"] == MEDIA_TYPE
-
-
-# Frames
-
-
-def viewer(house: House) -> str:
-    return house.secret(Role.VIEWER)
-
-
-def raw(
-    house: House, line: str, *headers: str, body: bytes = b"", host: bool = True
-) -> tuple[int, dict[str, str], bytes]:
-    """A request as it is written here, and its answer: status, headers, body. Status 0: the line was cut."""
-    head = [line, *([f"host: 127.0.0.1:{house.port}"] if host else []), "connection: close", *headers]
-    with socket.create_connection(("127.0.0.1", house.port), timeout=20.0) as line_:
-        line_.sendall("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
-        answer = b""
-        try:
-            while piece := line_.recv(65536):
-                answer += piece
-        except ConnectionResetError:
-            pass
-    if not answer:
-        return 0, {}, b""
-    top, _, rest = answer.partition(b"\r\n\r\n")
-    first, *fields = top.decode("latin-1").split("\r\n")
-    kept = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-    return int(first.split(" ")[1]), kept, rest
-
-
-@pytest.mark.parametrize(
-    ("line", "headers"),
-    [
-        ("GARBAGE", ()),
-        ("GET /\x00 HTTP/1.1", ()),
-        ("GET http://evil.example/api/v1/me HTTP/1.1", ()),
-        ("GET " + "/a" * 20000 + " HTTP/1.1", ()),
-        ("GET /api/v1/me HTTP/1.1", ("x: " + "y" * 60000,)),
-        ("GET /api/v1/me HTTP/1.1", tuple(f"x{number}: {number}" for number in range(5000))),
-        ("GET /api/v1/me HTTP/1.1", ("host: evil.example",)),
-        ("GET /api/v1/me HTTP/1.1", ("bad header\x00: x",)),
-        ("POST /api/v1/login HTTP/1.1", ("content-length: -1",)),
-        ("POST /api/v1/login HTTP/1.1", ("content-length: 1", "content-length: 2")),
-        ("POST /api/v1/login HTTP/1.1", ("content-length: " + "9" * 40,)),
-        ("POST /api/v1/login HTTP/1.1", ("transfer-encoding: gzip, chunked",)),
-        ("TRACE /api/v1/me HTTP/1.1", ()),
-        ("CONNECT evil.example:443 HTTP/1.1", ()),
-        ("PROPFIND /api/v1/me HTTP/1.1", ()),
-    ],
-    ids=lambda value: ascii(value)[:50],
-)
-def test_a_broken_frame_is_refused(one_house: House, line: str, headers: tuple[str, ...]) -> None:
-    status, _, body = raw(one_house, line, *headers)
-    assert status == 0 or 400 <= status < 500, (status, body[:200])
-    assert raw(one_house, "GET /healthz HTTP/1.1")[0] == 200
-
-
-@pytest.mark.parametrize(
-    "authorization", ["Bearer", "Bearer  ", "Basic cm9vdDpyaWdodCBob3JzZQ==", "Bearer é", "x" * 9000]
-)
-def test_a_credential_of_another_kind_is_nobody_s(one_house: House, authorization: str) -> None:
-    status, headers, _ = raw(one_house, "GET /api/v1/me HTTP/1.1", f"authorization: {authorization}")
-    assert (status, headers["www-authenticate"]) == (401, 'Bearer realm="cellbench"')
-
-
-def test_a_request_without_a_host_or_with_two_is_refused(one_house: House) -> None:
-    assert raw(one_house, "GET /api/v1/me HTTP/1.1", host=False)[0] == 400
-    assert raw(one_house, "GET /healthz HTTP/1.0", host=False)[0] == 403
-
-
-def test_there_is_no_websocket(one_house: House) -> None:
-    upgrade = ("upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==")
-    status, _, _ = raw(one_house, "GET /api/v1/events HTTP/1.1", *upgrade)
-    assert status == 401
 
 
 def test_a_start_carries_nothing_but_names(one_house: House) -> None:

@@ -25,6 +25,8 @@ from tests.page.served import PASSWORD, PEOPLE, cheap_passwords, keep_people
 from tests.web.conftest import HOUR_S, House, house_of
 from tests.web.strict_desk import RUN, StrictDesk
 
+pytestmark = pytest.mark.scenario
+
 BURST = 10
 NEW = "another right horse"
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bench.web.accounts import Accounts
 from bench.web.address import address_of
@@ -26,35 +22,9 @@ from tests.page.served import PASSWORD, cheap_passwords, keep_people
 from tests.web.conftest import House, house_of
 from tests.web.strict_desk import StrictDesk
 
+pytestmark = pytest.mark.scenario
+
 SECRET_FILES = {"users.sqlite", "console.token", "daemon.json", "audit.jsonl"}
-
-
-@pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for this computer by itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begun = datetime(2026, 1, 1, tzinfo=UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begun)
-        .not_valid_after(begun + timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, kept = folder / "bench.pem", folder / "bench.key"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    kept.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, kept
 
 
 @pytest.fixture

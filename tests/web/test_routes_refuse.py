@@ -1,104 +1,31 @@
-"""Every route that may change something, as the router lists them: whom it refuses, and that nobody is refused a stop.
-
-A route without a role, or one of which nobody said here how it is asked, fails these tests.
-"""
+"""Every route that may change something, as the router lists them: whom it refuses, and that a stop is for all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
 import httpx
 import pytest
 
 from bench.daemon.views import StartRequest
 from bench.web.accounts import Accounts
-from bench.web.app import OPEN, ROOT, api_routes, changing, role_of, routed
+from bench.web.app import api_routes, changing, routed
 from bench.web.gate import SAFE_METHODS
 from bench.web.roles import Role
-from tests.page.paper_desk import HASH, PLAIN
 from tests.page.served import PASSWORD
 from tests.web.conftest import House
-from tests.web.strict_desk import ALARM, PROMPT, RUN
+from tests.web.good_requests import CHANGING, PLACES, START, ask
+from tests.web.strict_desk import RUN
 
-KEY = {"idempotency-key": "12345678"}
-START = {"sequence": PLAIN, "channel": "ch2", "cell": "nmc-21700"}
-SIGNED = {"note": "seen", "password": PASSWORD}
-#: How each of them is asked so that it would be done.
-GOOD: dict[tuple[str, str], Any] = {
-    ("POST", "/check"): START,
-    ("POST", "/runs"): {"request": START, "plan_hash": HASH},
-    ("POST", "/runs/{run_id}/stop"): None,
-    ("POST", "/abort"): None,
-    ("POST", "/runs/{run_id}/pause"): None,
-    ("POST", "/runs/{run_id}/resume"): None,
-    ("POST", "/runs/{run_id}/close"): SIGNED,
-    ("POST", "/prompts/{prompt_id}/answer"): {"yes": True, "password": PASSWORD},
-    ("POST", "/runs/{run_id}/judgements"): {"question": "fire", "answer": True, "password": PASSWORD},
-    ("POST", "/alarms/{alarm_id}/acknowledge"): None,
-    ("POST", "/alarms/{alarm_id}/shelve"): {"for_s": 60.0, "why": "known"},
-    ("POST", "/ack"): SIGNED,
-    ("POST", "/notes"): {"text": "the chamber hums"},
-    ("POST", "/logout"): None,
-    ("POST", "/me/password"): {"old": PASSWORD, "new": "another right horse"},
-    ("POST", "/users"): {"name": "zhao", "role": "viewer", "password": "another right horse"},
-    ("PATCH", "/users/{name}"): {"disabled": True},
-    ("POST", "/tokens"): {"label": "mes", "password": PASSWORD},
-    ("DELETE", "/tokens/{token_id}"): None,
-}
-PLACES = {"run_id": RUN, "prompt_id": PROMPT, "alarm_id": ALARM, "name": "gast", "token_id": "none"}
-STOPS = {("POST", "/abort"), ("POST", "/runs/{run_id}/stop")}
-CHANGING = [(method, path.removeprefix(ROOT), role) for method, path, role in changing(routed()) if path not in OPEN]
+pytestmark = pytest.mark.scenario
+
 each_route = pytest.mark.parametrize(("method", "path", "role"), CHANGING, ids=[f"{m} {p}" for m, p, _ in CHANGING])
-
-
-def ask(client: httpx.Client, method: str, path: str, **headers: str) -> httpx.Response:
-    body = GOOD[method, path]
-    place = path.lstrip("/").format(**PLACES)
-    return client.request(method, place, json=body, headers={**KEY, **headers})
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-
-
-def test_every_changing_route_names_a_role_and_is_asked_here() -> None:
-    assert [(method, path) for method, path, role in CHANGING if role is None] == []
-    assert {(method, path) for method, path, _ in CHANGING} == set(GOOD)
-
-
-def test_a_new_route_without_a_role_would_be_found() -> None:
-    app = routed()
-
-    @app.post(f"{ROOT}/oven")
-    async def oven() -> None: ...
-
-    assert [found for found in changing(app) if found[2] is None and found[1] not in OPEN] == [
-        ("POST", f"{ROOT}/oven", None)
-    ]
-
-
-def test_nothing_but_the_log_in_is_open() -> None:
-    open_paths = {
-        (method, route.path_format)
-        for route in api_routes(routed())
-        if role_of(route) is None
-        for method in route.methods or ()
-    }
-    assert open_paths == {("POST", f"{ROOT}/login"), ("GET", "/healthz"), ("GET", "/metrics"), ("GET", "/")}
-
-
-def test_every_route_with_a_role_asks_for_no_less_than_is_agreed() -> None:
-    """Those that change something for others; the rest is one's own, or a stop."""
-    by_role = {(method, path): role for method, path, role in CHANGING}
-    viewers = {(method, path) for (method, path), role in by_role.items() if role is Role.VIEWER}
-    own = {("POST", "/logout"), ("POST", "/me/password"), ("POST", "/tokens"), ("DELETE", "/tokens/{token_id}")}
-    assert viewers == STOPS | own
-    assert by_role["POST", "/ack"] is Role.SAFETY
-    assert by_role["POST", "/users"] is Role.ADMIN
-    assert by_role["PATCH", "/users/{name}"] is Role.ADMIN
 
 
 @each_route

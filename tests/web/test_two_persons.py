@@ -15,6 +15,8 @@ from tests.page.paper_desk import HASH, NAIL, PLAIN
 from tests.page.served import PASSWORD
 from tests.web.conftest import House
 
+pytestmark = pytest.mark.scenario
+
 KEY = "5f0c1e1a-0001"
 
 
