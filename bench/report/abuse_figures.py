@@ -94,7 +94,7 @@ def aftermath_figures(kept: Record, marked: Sequence[Event]) -> list[Figure]:
     ]
     surfaces = sorted(role for role in rows.known_roles if role.startswith("surface_"))
     temperatures = [
-        Curve(beside(f"surface {role[8:]}", f"表面 {role[8:]}"), rows.role(role)[first:last], tone)
+        Curve(pick(f"surface {role[8:]} · 表面", f"表面 {role[8:]}"), rows.role(role)[first:last], tone)
         for tone, role in enumerate(surfaces[:5], 3)
     ]
     temperatures.append(Curve(beside("ambient", "环境"), rows.role("ambient")[first:last], 2))

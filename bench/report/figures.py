@@ -36,7 +36,7 @@ def time_plots(kept: Record, steps: Sequence[Step], marked: Sequence[Event]) -> 
     ]
     surfaces = sorted(role for role in rows.known_roles if role.startswith("surface_"))
     temperatures = [
-        Curve(beside(f"surface {role[8:]}", f"表面 {role[8:]}"), rows.role(role), tone)
+        Curve(pick(f"surface {role[8:]} · 表面", f"表面 {role[8:]}"), rows.role(role), tone)
         for tone, role in enumerate(surfaces[:5], 3)
     ]
     if "ambient" in rows.known_roles:

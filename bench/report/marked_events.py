@@ -7,6 +7,7 @@ from typing import Any
 from bench.printed import number
 from bench.record import Event
 from bench.report.phrases import pick
+from bench.report.words import ENDS
 
 #: Events worth a mark in the plots and a line in the list: sign, words, whether it is bad news.
 MARKED: dict[str, tuple[str, str, bool]] = {
@@ -145,7 +146,9 @@ def said(event: Event) -> str:
             depth = "" if deep is None else pick(f", {deep} mm deep", f"，深 {deep} mm")
             return f"{words}: {str(data.get('reason')).replace('_', ' ')}{depth}"
         case "trip" | "ending" | "sample_event" | "bench_event" | "observing_on":
-            parts = [str(data.get("cause", "")), str(data.get("rule", "")), str(data.get("device", ""))]
+            cause = str(data.get("cause", ""))
+            cause = pick(cause, ENDS.get(cause, (cause, cause))[1])
+            parts = [cause, str(data.get("rule", "")), str(data.get("device", ""))]
             numbers = [f"{key} {_said(data[key])}" for key in ("value", "limit") if key in data]
             return f"{words}: " + ", ".join([part for part in parts if part] + numbers).replace("_", " ")
         case _:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from bench.record import Record
 from bench.report import render, words
 from bench.report.marked_events import CHINESE, MARKED
+from bench.report.step_table import Step, steps_of
+from bench.report.wording import Language
 from bench.results import EndWord, VerdictWord
 from sequences.language import Phase
 from tests.bench.synthetic_nail import sealed_nail
@@ -65,9 +70,23 @@ def test_what_must_not_be_missed_is_said_in_chinese(bundles: tuple[Path, ...]) -
     assert "测量有效，所有要求均已满足" in judged
 
 
-def test_nothing_injected_becomes_markup(bundles: tuple[Path, ...]) -> None:
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_that_a_record_says_becomes_markup(
+    bundles: tuple[Path, ...], language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+
+    def altered(kept: Record) -> list[Step]:
+        return [replace(step, kind=evil, phase=evil, name=evil, why=evil) for step in steps_of(kept)]
+
+    monkeypatch.setattr("bench.report.steps_of", altered)
+    monkeypatch.setattr("bench.report.first_out.figure", lambda _: (evil, evil, "<svg></svg>", [(1, evil)]))
+    monkeypatch.setattr("bench.report.words.ended", lambda _: (evil, evil))
     for bundle in bundles:
-        assert "burn" not in read(render(bundle, "zh")).tags
+        page = render(bundle, language)
+        assert evil not in page
+        assert html.escape(evil) in page
+        assert not {"img", "burn"} & set(read(page).tags)
 
 
 def test_without_a_language_it_is_the_page_that_was_sealed(bundles: tuple[Path, ...]) -> None:

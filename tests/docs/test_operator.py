@@ -63,5 +63,5 @@ def test_the_report_has_the_sections_that_the_page_names() -> None:
         "Identity",
         "Devices and calibration",
     ):
-        assert f"<h2>{section} " in template
+        assert f'<h2>{{{{ b("{section}", ' in template
         assert f"**{section}" in page
