@@ -25,7 +25,7 @@ from bench.daemon.views import StartRequest
 from bench.plan import Plan
 from bench.shipped import examples
 from drivers.clock import real_elapsed_s, system_clock
-from drivers.errors import BenchError, ConfigError, Fault
+from drivers.errors import BenchError, ConfigError, Fault, RecordError
 from sequences.language import Phase
 from sequences.tree import walk_steps
 
@@ -41,6 +41,8 @@ PEOPLE: Mapping[str, str] = {
     "shen": "safety",
     "admin": "admin",
 }
+#: A file that a demonstration's data folder has, and no other.
+MARK = "demonstration"
 #: What goes on at which channel; the others are free for whoever looks on.
 GOING = (
     StartRequest(sequence="gbt31486-2024/room-capacity", channel="1", cell="solid-state-gen1"),
@@ -70,7 +72,7 @@ def prepared(
         fix = "leave --listen out: everybody knows these passwords"
         raise ConfigError([Fault("a demonstration is for this PC alone", f"--listen {web.host}", fix)])
     folder = data or Path(tempfile.mkdtemp(prefix="cellbench-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     _keep_people(folder)
     say(f"data folder {folder}")
     say(f"log in as {', '.join(f'{name} ({role})' for name, role in PEOPLE.items() if name != role)}, admin or viewer;")
@@ -91,6 +93,19 @@ def prepared(
             start_utc_s=system_clock(real_elapsed_s).utc_s(),
         )
         yield Demonstration(settings, keep_going)
+
+
+def _claim(folder: Path) -> None:
+    """Everybody knows its passwords: they get into no folder but a demonstration's. Raises ConfigError, RecordError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / MARK).exists():
+            if any(folder.iterdir()):
+                fix = "leave --data out, or name a folder that is empty or new"
+                raise ConfigError([Fault("this data folder is not a demonstration's", f"--data {folder}", fix)])
+            (folder / MARK).touch()
+    except OSError as error:
+        raise RecordError(f"it cannot be used: {error.strerror}", str(folder), "leave --data out") from None
 
 
 def keep_going(desk: Desk) -> AbstractContextManager[None]:

@@ -95,10 +95,12 @@ async def _serve(
             desk = FrontDesk(house)
             with logged(house.bulletin, settings), _told_outside(house):
                 async with _kept_up(house, speed):
-                    entered = [start(desk) for start in beside]
-                    for each in entered:
-                        each.__enter__()
+                    entered: list[AbstractContextManager[object]] = []
                     try:
+                        for start in beside:
+                            each = start(desk)
+                            each.__enter__()
+                            entered.append(each)
                         await _until(stop, house.lost)
                         await house.runs.stop_all("the end of the program")
                     finally:

@@ -65,6 +65,12 @@ def test_another_command_is_not_started_again_by_itself(tmp_path: Path, monkeypa
         assert f"{line}\n" in text
 
 
+def test_a_daemon_that_other_machines_reach_is_started_again_as_well(tmp_path: Path) -> None:
+    command = ("--", "cellbench", "serve", "--bench", DEMO, "--live", "--listen", "0.0.0.0:8686", "--data", "/srv/data")
+    assert install(*command, to=tmp_path) == 0
+    assert "Restart=on-failure\n" in (tmp_path / NAME).read_text()
+
+
 def test_printing_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert install("--print", to=tmp_path / "not there") == 0
     assert capsys.readouterr().out.startswith("# Cellbench under systemd")

@@ -69,7 +69,7 @@ class Shell:
         try:
             async with asyncio.timeout(UP_S):
                 url = (await process.stdout.readline()).decode().strip()
-            assert url.startswith("http://127.0.0.1:"), await heard
+            assert url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")), await heard
             yield url
         finally:
             if process.returncode is None:

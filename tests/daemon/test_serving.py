@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from bench.daemon.desk import Desk, DeskRefused
 from bench.daemon.serving import in_thread, serve
 from bench.daemon.views import RunView, SeriesView
 from bench.results import VerifyStatus
+from drivers.errors import ConfigError, Fault
 from tests.daemon.houses import asked, settings
 
 pytestmark = pytest.mark.scenario
@@ -76,3 +78,20 @@ def test_people_in_another_thread_start_a_run_and_sigterm_ends_it_safely(
     assert lines[0]["event"] == "open"
     states = [line["state"] for line in lines if line["event"] == "run_state"]
     assert states == ["running", "ending", "closed"]
+
+
+def test_what_was_let_in_leaves_when_what_comes_after_it_cannot_come_in(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    @contextmanager
+    def good(_: Desk) -> Iterator[None]:
+        heard.append("in")
+        yield
+        heard.append("out")
+
+    def bad(_: Desk) -> AbstractContextManager[object]:
+        raise ConfigError([Fault("the port is taken", "--listen", "take another")])
+
+    with pytest.raises(ConfigError):
+        serve(settings(tmp_path), beside=(good, bad), speed=None)
+    assert heard == ["in", "out"]

@@ -2,6 +2,7 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { api } from "./api.js";
+import { limits, outside } from "./entries.js";
 import { Act, Field, Password } from "./parts.js";
 import { refreshLists, useStore } from "./store.js";
 import { say, t, when } from "./words.js";
@@ -27,14 +28,6 @@ function Picture({ prompt }) {
   return html`<svg class="picture" viewBox="0 0 90 54" aria-hidden="true" focusable="false"><path d=${path} /></svg>`;
 }
 
-function limits(entry) {
-  const unit = entry.unit ?? "";
-  if (entry.low === null && entry.high === null) return "";
-  if (entry.high === null) return t("prompt.at_least", { low: entry.low, unit });
-  if (entry.low === null) return t("prompt.at_most", { high: entry.high, unit });
-  return t("prompt.between", { low: entry.low, high: entry.high, unit });
-}
-
 export function Prompt({ prompt }) {
   const { me } = useStore();
   const [entries, setEntries] = useState({});
@@ -43,6 +36,7 @@ export function Prompt({ prompt }) {
   const judging = prompt.kind === "judge";
   const barred = prompt.not_by.some((each) => each.toLowerCase() === me?.name.toLowerCase());
   const unsigned = prompt.signed && !password;
+  const beyond = prompt.entries.filter((entry) => outside(entry, entries[entry.name]));
   const answer = (yes) => () =>
     api.answer(prompt.prompt_id, { yes, entries: yes ? entries : {}, note, ...(prompt.signed ? { password } : {}) });
   const id = `prompt-${prompt.prompt_id.replace(/[^\w-]/g, "-")}`;
@@ -57,13 +51,14 @@ export function Prompt({ prompt }) {
     ${prompt.not_by.length > 0 && html`<p>${t("prompt.not_by", { names: prompt.not_by.join(", ") })}</p>`}
     <div class="form">${prompt.entries.map((entry) => html`<${Field} key=${entry.name} label=${say(entry.label)}
       note=${[limits(entry), entry.example ? t("prompt.example", { example: entry.example }) : ""].filter(Boolean).join("; ")}>
-      <input autocomplete="off" value=${entries[entry.name] ?? ""} placeholder=${entry.example ?? ""}
+      <input autocomplete="off" aria-invalid=${beyond.includes(entry) ? "true" : null} value=${entries[entry.name] ?? ""} placeholder=${entry.example ?? ""}
         onInput=${(event) => setEntries({ ...entries, [entry.name]: event.target.value })} /></${Field}>`)}</div>
+    ${beyond.map((entry) => html`<p key=${entry.name} role="alert">${t("prompt.outside", { label: say(entry.label), limits: limits(entry) })}</p>`)}
     <${Field} label=${t("prompt.note")}><input autocomplete="off" value=${note} onInput=${(event) => setNote(event.target.value)} /></${Field}>
     ${prompt.signed && html`<${Password} label=${t("sign.password", { name: me?.name ?? "" })} value=${password} change=${setPassword}
       note=${t(`sign.meaning.${prompt.kind}`)} />`}
     <div class="acts">
-      <${Act} kind="primary" disabled=${unsigned || barred} label=${t(judging ? "prompt.yes" : `prompt.do.${prompt.kind}`)} act=${answer(true)} done=${refreshLists} />
+      <${Act} kind="primary" disabled=${unsigned || barred || beyond.length > 0} label=${t(judging ? "prompt.yes" : `prompt.do.${prompt.kind}`)} act=${answer(true)} done=${refreshLists} />
       <${Act} disabled=${unsigned} label=${t(judging ? "prompt.no" : "prompt.refuse")} act=${answer(false)} done=${refreshLists} />
     </div>
     <p class="quiet">${t("prompt.asked", { time: when(prompt.asked_utc_s), run: prompt.run_id })}</p>
