@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from bench.daemon.views import EntryView
 from tests.page.conftest import Come
+from tests.page.paper_desk import words
 from tests.page.served import PASSWORD
 from tests.page.test_journeys import started
 
@@ -68,8 +70,10 @@ def test_an_interrupted_run_is_given_up_with_a_note_and_a_signature(come: Come) 
     visit, desk = come()
     run_id = started(visit, desk)
     desk.interrupt(run_id)
-    visit.page.get_by_role("link", name=visit.w("app.history")).click()
-    visit.page.get_by_role("link", name=run_id).click()
+    held = visit.page.locator(".cell", has=visit.page.locator(".state-held"))
+    visit.page.goto(f"{visit.link}#/")
+    held.click()
+    visit.page.get_by_role("link", name=visit.w("channel.held")).click()
     give_up = visit.page.get_by_role("button", name=visit.w("run.close"))
     expect(give_up).to_be_disabled()
     visit.page.get_by_label(visit.w("prompt.note")).fill("cell is cold")
@@ -77,3 +81,32 @@ def test_an_interrupted_run_is_given_up_with_a_note_and_a_signature(come: Come) 
     give_up.click()
     expect(visit.page.get_by_text(visit.w("runstate.closed")).first).to_be_visible()
     assert ("close_interrupted", run_id, "cell is cold", "lin") in desk.asked
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_value_outside_its_limits_is_not_sent(come: Come, language: str) -> None:
+    visit, desk = come(language)
+    run_id = started(visit, desk)
+    common = {"text": False, "example": None}
+    entries = (
+        EntryView(name="air", label=words("humidity", "湿度"), unit="", low=0.0, high=1.0, **common),
+        EntryView(name="mass", label=words("mass", "质量"), unit="kg", low=0.07, high=None, **common),
+    )
+    desk.ask(run_id, kind="confirm", what="weigh", signed=False, definition=None, source=None, entries=entries)
+    visit.page.locator("nav a[href='#/prompts']").click()
+    air, mass = (
+        visit.page.get_by_label("humidity" if language == "en" else "湿度"),
+        visit.page.get_by_label("mass" if language == "en" else "质量"),
+    )
+    expect(air.locator("xpath=..")).to_contain_text(visit.w("prompt.between", low="0 %", high="100 %"))
+    send = visit.page.get_by_role("button", name=visit.w("prompt.do.confirm"), exact=True)
+    for field, wrong, right in ((air, "101 %", "100 %"), (mass, "69 g", "70 g"), (mass, "0.069 kg", "0.07 kg")):
+        field.fill(wrong)
+        expect(visit.page.locator("article [role=alert]")).to_have_count(1)
+        expect(send).to_be_disabled()
+        field.fill(right)
+        expect(visit.page.locator("article [role=alert]")).to_have_count(0)
+        expect(send).to_be_enabled()
+    send.click()
+    expect(visit.page.get_by_text(visit.w("prompts.none"))).to_be_visible()
+    assert ("answer", "weigh", "True", "lin") in desk.asked

@@ -9,7 +9,8 @@ import pytest
 
 from bench.daemon.views import StartRequest
 from tests.page.conftest import Come
-from tests.page.paper_desk import NAIL, PLAIN, channel, step, words
+from tests.page.paper_desk import NAIL, PLAIN, PaperDesk, channel, step, words
+from tests.page.test_journeys import scan
 
 pytestmark = [
     pytest.mark.scenario,
@@ -18,8 +19,8 @@ pytestmark = [
 PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 
 
-def test_draw_the_wall_and_a_channel(come: Come) -> None:
-    visit, desk = come(channels=16, color_scheme="light")
+def busy_line(desk: PaperDesk) -> None:
+    """Sixteen channels in the middle of a day, the first of them at a nail."""
     desk.begin(StartRequest(sequence=NAIL, channel="ch1", cell="nmc-21700"), key="k", by="lin")
     for number in range(1, 13):
         state = "observing" if number == 5 else "running"
@@ -35,10 +36,38 @@ def test_draw_the_wall_and_a_channel(come: Come) -> None:
     desk.show("ch15", state="lost", needs_me=True, why=words("cycler-2: no answer", "cycler-2：无应答"))
     desk.raise_alarm("a1", priority="medium", channel="ch15", text=words("cycler-2 does not answer", "cycler-2 无应答"))
     desk.show("ch1", sequence=NAIL, step=step("out", ends="duration >= 1 h"), values=channel("ch1").values)
+
+
+@pytest.mark.parametrize(
+    ("language", "colours", "suffix"), [("en", "light", ""), ("en", "dark", "-dark"), ("zh", "light", "-zh")]
+)
+def test_draw_the_wall_and_a_channel(come: Come, language: str, colours: str, suffix: str) -> None:
+    visit, desk = come(language, channels=16, color_scheme=colours)
+    busy_line(desk)
     visit.page.locator(".state-lost").wait_for()
-    visit.page.screenshot(path=PICTURES / "wall.png")
+    visit.page.screenshot(path=PICTURES / f"wall{suffix}.png")
+    if language == "zh":
+        return
     visit.page.set_viewport_size({"width": 1280, "height": 1450})
     visit.page.goto(f"{visit.link}#/channel/ch1")
     visit.page.locator(".plot canvas").nth(3).wait_for()
     visit.page.wait_for_timeout(1500)
-    visit.page.screenshot(path=PICTURES / "channel.png")
+    visit.page.screenshot(path=PICTURES / f"channel{suffix}.png")
+
+
+def test_draw_a_start_and_a_question(come: Come) -> None:
+    visit, desk = come(channels=16, color_scheme="light")
+    visit.page.get_by_role("link", name=visit.w("app.start"), exact=True).click()
+    visit.page.locator("#scan").wait_for()
+    scan(visit, NAIL, "ch4", "L-1", "badge:wang")
+    visit.button("start.check")
+    visit.page.get_by_role("button", name=visit.w("start.arm")).wait_for()
+    visit.page.set_viewport_size({"width": 1280, "height": 1300})
+    visit.page.evaluate("window.scrollTo(0, 0)")
+    visit.page.screenshot(path=PICTURES / "start.png")
+    busy_line(desk)
+    desk.ask("r-0001", channel="ch1", source="GB/T 31485-2015, 3.8; grade A")
+    visit.page.goto(f"{visit.link}#/prompts")
+    visit.page.locator("article.prompt").wait_for()
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.page.screenshot(path=PICTURES / "prompt.png")

@@ -76,16 +76,19 @@ export function Channel({ name, theme, lang }) {
 }
 
 function RunActs({ channel }) {
+  if (channel.state === "held") {
+    const place = channel.run_id ? `#/run/${encodeURIComponent(channel.run_id)}` : "#/history";
+    return html`<a class="button" href=${place}>${t("channel.held")}</a>`;
+  }
   if (!channel.run_id) {
     return channel.state === "idle"
       ? html`<a class="button" href=${`#/start?channel=${encodeURIComponent(channel.name)}`}>${t("channel.start")}</a>` : null;
   }
   const paused = channel.state === "paused";
-  const held = channel.state === "held";
   return html`<span class="acts">
     ${channel.state === "running" && html`<${Act} label=${t("run.pause")} act=${() => api.pause(channel.run_id)} done=${refresh} />`}
-    ${(paused || held) && html`<${Act} label=${t("run.resume")} act=${() => api.resume(channel.run_id)} done=${refresh} />`}
-    ${!held && html`<${Act} kind="stop" label=${t("stop.run")} act=${() => api.stop(channel.run_id)} done=${refresh} />`}
+    ${paused && html`<${Act} label=${t("run.resume")} act=${() => api.resume(channel.run_id)} done=${refresh} />`}
+    <${Act} kind="stop" label=${t("stop.run")} act=${() => api.stop(channel.run_id)} done=${refresh} />
   </span>`;
 }
 
