@@ -15,7 +15,7 @@ pytestmark = pytest.mark.scenario
 AXE = Path(__file__).parent / "vendor" / "axe.js"
 VIEWS = (
     "", "start", "prompts", "alarms", "history", "handover", "help", "help/latched", "users", "channel/ch1",
-    "run/r-0001",
+    "run/r-0001", "audit", "mine",
 )  # fmt: skip
 
 
