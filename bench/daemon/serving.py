@@ -21,6 +21,7 @@ import structlog
 
 from bench.daemon.desk import Desk
 from bench.daemon.front_desk import FrontDesk
+from bench.daemon.garbage import Garbage, looked_for_apart
 from bench.daemon.house import BenchHouse
 from bench.daemon.log_lines import logged
 from bench.daemon.opening import live_house, simulated_house
@@ -57,7 +58,7 @@ def serve(settings: DeskSettings, *, beside: tuple[Beside, ...] = (), speed: flo
     People are let out last: they may watch the runs end.
     """
     sys.setswitchinterval(SWITCH_S)
-    with _alone(settings.data):
+    with _alone(settings.data), looked_for_apart():
         if settings.mode == "simulated":
             in_virtual_time(_serve(settings, simulated_house(settings), beside, speed or UNHURRIED), speed=speed)
         else:
@@ -129,8 +130,12 @@ async def _kept_up(house: BenchHouse, speed: float) -> AsyncIterator[None]:
             await asyncio.sleep(period_s * speed)
             await act()
 
+    garbage = Garbage(lambda: all(tenancy.over for tenancy in house.runs.all))
+    forget = house.runs.feeds.add(garbage)
+
     async def refresh() -> None:
         house.refresh()
+        garbage.look()
 
     tasks = [
         asyncio.get_running_loop().create_task(every(VIEW_S, refresh), name="wall"),
@@ -142,6 +147,7 @@ async def _kept_up(house: BenchHouse, speed: float) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        forget()
 
 
 @contextmanager

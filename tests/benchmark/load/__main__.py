@@ -124,6 +124,8 @@ def _tell(stretch: Stretch) -> None:
         f"({1e6 * stretch.guardian_cpu_s / max(1, len(taken.late_s)):.0f} us of it the guardian's); "
         f"a stop was confirmed safe in {1e3 * (stretch.stop_s or 0.0):.0f} ms (n = 1)"
     )
+    for why in stretch.gone:
+        print(f"    ENDED BY ITSELF: {why[:300]}")
     if stretch.walls_per_s:
         print(
             f"    readers: {min(stretch.walls_per_s):.2f} to {max(stretch.walls_per_s):.2f} refreshes/s "

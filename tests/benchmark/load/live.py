@@ -52,6 +52,7 @@ class Stretch:
     readers_cut: int = 0
     crowd_opened: int = 0
     stop_s: float | None = None
+    gone: list[str] = field(default_factory=list)
 
     @property
     def cpu_us(self) -> float:
@@ -142,7 +143,9 @@ class Going:
             stretch.readers_cut = sum(reader.cut for reader in readers)
             stretch.crowd_opened = 0 if throng is None else throng.opened
             stretch.timers = await timers.told([stretch.begin_s, stretch.end_s])
-            stretch.stop_s = await self.stop(stops)
+            stretch.gone = await self.gone()
+            if stops in self.runs:
+                stretch.stop_s = await self.stop(stops)
             for task in tasks:
                 task.cancel()
             for left in await asyncio.gather(*tasks, return_exceptions=True):
@@ -150,6 +153,16 @@ class Going:
                     raise left
         self.leg.stretches.append(stretch)
         self.leg.rss_mib.append(self.rss_mib())
+
+    async def gone(self) -> list[str]:
+        """Why runs are over that nobody stopped; each is told once."""
+        said: list[str] = []
+        for channel, run_id in list(self.runs.items()):
+            run = await self.daemon.ask("run", run_id=run_id)
+            if run["state"] == "closed":
+                del self.runs[channel]
+                said.append(f"channel {channel}: {run['verdict']} by {run['ended_by']}: {run['faults']}")
+        return said
 
     async def stop(self, channel: str) -> float:
         """Stop a run; gives how long after that its record says that it is confirmed safe."""
