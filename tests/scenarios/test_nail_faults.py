@@ -1,6 +1,6 @@
 """One thing breaks at one moment of the stroke. The oracle is the plant: where the nail is, what flows, what runs.
 
-Twenty moments of each fault; a run takes a sixth of them, drawn by the seed that is printed, unless CELLBENCH_ALL is
+Twenty moments of each fault; a run takes a tenth of them, drawn by the seed that is printed, unless CELLBENCH_ALL is
 set, which ``scripts/soak`` does.
 """
 
@@ -99,7 +99,7 @@ def _drawn() -> list[tuple[Case, int]]:
     return [
         (case, moment)
         for case in CASES
-        for moment in sorted(random.Random(f"{SEED}/{case.name}").sample(range(MOMENTS), k=-(-MOMENTS // 6)))
+        for moment in sorted(random.Random(f"{SEED}/{case.name}").sample(range(MOMENTS), k=-(-MOMENTS // 10)))
     ]
 
 

@@ -37,7 +37,7 @@ from tests.web.test_hostile_input import INJECTIONS, UNSEEN
 
 pytestmark = [pytest.mark.scenario, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-CASES, CASES_OF_DAEMON = (400, 100) if os.environ.get("CELLBENCH_ALL") else (16, 8)
+CASES, CASES_OF_DAEMON = (400, 100) if os.environ.get("CELLBENCH_ALL") else (10, 4)
 SOMEONE = "someone"
 SIGNED = {"password": PASSWORD, "old": PASSWORD}
 PAPER = {
