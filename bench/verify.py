@@ -26,6 +26,8 @@ from bench.schemas import NewerSchema
 from bench.signature import Trust
 from drivers.errors import ConfigError, Fault, RecordError
 
+#: How often a run that goes on is looked at before what does not agree in it is an alteration.
+_GOES = 4
 EXIT_CODES = {
     VerifyStatus.INTACT: 0,
     VerifyStatus.ALTERED: 1,
@@ -92,9 +94,9 @@ def verify(folder: Path, trust: Trust | None = None) -> Verification:
     if not has[MANIFEST] and not has[EVENTS] and not has[SUMS]:
         problem = Problem(file=str(folder), record=None, error=f"holds neither {EVENTS} nor {MANIFEST}")
         return Verification(folder, VerifyStatus.NOT_A_BUNDLE, (problem,))
-    found = _Findings(folder)
     if not has[MANIFEST]:
-        return _unclosed(found)
+        return _unclosed(folder, trust)
+    found = _Findings(folder)
     try:
         manifest, key = _manifest(found)
     except NewerSchema as error:
@@ -156,21 +158,34 @@ def verify_result(found: Verification) -> VerifyResult:
     )
 
 
-def _unclosed(found: _Findings) -> Verification:
-    """Open or interrupted: the logs must hold up to the last whole record, a torn tail is no alteration."""
+def _unclosed(folder: Path, trust: Trust) -> Verification:
+    """Open or interrupted. What a run that goes on seems to be altered in is looked at again: a window may have become
+    a segment, or the run a closed one, since its events were read."""
+    for _ in range(_GOES):
+        owned = _is_owned(folder)
+        said = _as_it_stands(_Findings(folder), owned=owned)
+        if said.status is not VerifyStatus.ALTERED or not owned:
+            break
+        if (folder / MANIFEST).is_file():
+            return verify(folder, trust)
+    return said
+
+
+def _as_it_stands(found: _Findings, *, owned: bool) -> Verification:
+    """The logs must hold up to the last whole record, a torn tail is no alteration."""
     folder = found.folder
     events = _events(found)
     if events is not None and events.records:
         version = schemas.version_of(events.records[0]["data"].get("schema"), "events")
         if version is not None and version > len(schemas.STEPS["events"]) + 1:
             found.add(EVENTS, f"has schema cellbench/events/{version}; this program knows {schemas.newest('events')}")
-            return Verification(folder, VerifyStatus.NEWER, tuple(found.problems), owned=_is_owned(folder))
+            return Verification(folder, VerifyStatus.NEWER, tuple(found.problems), owned=owned)
     torn: list[str] = []
     if events is not None:
         torn += [events.file.name] if events.torn else []
         _readings(found, events)
         parts = row_parts(folder, ((it["kind"], it["data"]) for it in events.records))
-        open_ = [part.path for part in parts if part.segment is None and part.limit is None]
+        open_ = [it.path for it in parts if it.segment is None and it.limit is None and it.path.is_file()]
         torn += [path.name for path in open_ if read_lines(path).torn]
     altered = bool(found.problems)
     found.add(MANIFEST, "is missing: the run was never closed, its logs are good to the last whole record")
@@ -178,7 +193,7 @@ def _unclosed(found: _Findings) -> Verification:
         found.add(name, "ends in a torn record")
     durable = events.records[0]["data"].get("durable") if events and events.records else None
     status = VerifyStatus.ALTERED if altered else VerifyStatus.NOT_CLOSED
-    return Verification(folder, status, tuple(found.problems), owned=_is_owned(folder), durable=durable)
+    return Verification(folder, status, tuple(found.problems), owned=owned, durable=durable)
 
 
 def _is_owned(folder: Path) -> bool:
@@ -322,9 +337,14 @@ def _readings(found: _Findings, events: Events) -> tuple[int, str]:
             rows += part.segment["rows"]
             head = _segment(found, part.segment, names, head, numbers[part.segment["path"]])
         else:
-            checked = check(window_lines(part.path, part.limit), head, lambda it: it[-1])
+            name = f"{READINGS}/{part.path.name}"
+            try:
+                checked = check(window_lines(part.path, part.limit), head, lambda it: it[-1])
+            except FileNotFoundError:
+                found.add(name, "is missing, or became a segment while it was read")
+                continue
             if checked.broken is not None:
-                _broken(found, f"{READINGS}/{part.path.name}", checked)
+                _broken(found, name, checked)
             rows, head = rows + len(checked.records), checked.head
     return rows, head
 

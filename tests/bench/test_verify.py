@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench import bundle
 from bench.results import VerifyStatus
+from bench.row_files import RowPart, row_parts
 from bench.verify import Verification, verify, verify_result
 from tests.bench.synthetic_run import record_run, sealed_run
 
@@ -160,6 +163,31 @@ def test_sums_that_say_something_else_than_the_files_are_found(copy: Path) -> No
     manifest["digest"] = bundle.digest_of(manifest)
     (copy / "manifest.json").write_text(bundle.manifest_text(manifest))
     assert named(verify(copy)) == {"SHA256SUMS"}
+
+
+@pytest.mark.parametrize("after", ["events", "parts"])
+def test_a_window_that_turns_while_one_looks_is_no_alteration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Between the events and the windows, or between the windows' names and their lines, the run goes on."""
+    log = record_run(tmp_path / "run")
+    log.flush()
+    turns = iter((True,))
+    names = row_parts
+
+    def parts(folder: Path, said: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[RowPart, ...]:
+        known = list(said)
+        before = names(folder, known)
+        if next(turns, False):
+            columns = next(len(data["columns"]) for kind, data in known if kind == "readings")
+            log.row((1e6, 2e9, 1.0, *([1.0] * (columns - 3))))
+            log.flush()
+        return names(folder, known) if after == "events" else before
+
+    monkeypatch.setattr("bench.verify.row_parts", parts)
+    found = verify(tmp_path / "run")
+    assert (found.status, found.owned, named(found)) == (VerifyStatus.NOT_CLOSED, True, {"manifest.json"})
+    log.abandon()
 
 
 @pytest.mark.parametrize("folder", [ROOT / "docs", ROOT / "no-such-folder"])
