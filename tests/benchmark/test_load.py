@@ -31,6 +31,15 @@ def test_a_missing_sample_is_told_only_where_the_record_says_so() -> None:
     assert taken([], [], **window).missing == 10
 
 
+def test_a_sample_after_the_next_slot_is_late_and_not_the_next_ones() -> None:
+    window: dict[str, float] = {"phase_s": 0.0, "period_s": 0.1, "begin_s": 1.0, "end_s": 1.6}
+    found = taken([0.9, 1.001, 1.23, 1.24, 1.301, 1.4, 1.5, 1.6], [], **window)  # 1.1 came with 1.2
+    assert (found.due, found.missing) == (6, 0)
+    assert found.late_s == pytest.approx([0.001, 0.13, 0.04, 0.001, 0.0, 0.0], abs=1e-9)
+    skipped = taken([1.0, 1.25, 1.4, 1.5], [(1.1, 1.1)], **window)  # 1.1 is told, and so 1.25 is 1.2's
+    assert (skipped.missing, skipped.told) == (2, 1)
+
+
 def test_a_quantile_is_one_of_the_values() -> None:
     assert quantile([3.0, 1.0, 2.0, 4.0], 0.5) == 2.0
     assert quantile([3.0, 1.0, 2.0, 4.0], 0.99) == 4.0

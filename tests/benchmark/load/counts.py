@@ -8,6 +8,7 @@ reply had come. What is due is worked out here from the bench file alone.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,21 +69,26 @@ def taken(
     begin_s: float, end_s: float,
 ) -> Taken:  # fmt: skip
     """Samples against the slots from ``begin_s`` up to ``end_s``, all of the loop's clock. ``gaps`` are the first and
-    the last instant of each stretch that the record says is missing."""
+    the last instant of each stretch that the record says is missing.
+
+    A sample is that of the last slot before it which is not told missing and has no later sample: one that came after
+    the next slot's instant is late, and not the next one's.
+    """
     first, count = slots(phase_s, period_s, begin_s, end_s)
+    ends = [[round((instant_s - phase_s) / period_s) for instant_s in gap] for gap in gaps]
+    told = {slot for low, high in ends for slot in range(low, high + 1)}
     seen: dict[int, float] = {}
-    for instant_s in instants_s:
-        slot = math.floor((instant_s - phase_s) / period_s + 1e-6)
-        seen.setdefault(slot, instant_s - phase_s - slot * period_s)
-    found = Taken(due=count)
-    told = [(round((from_s - phase_s) / period_s), round((to_s - phase_s) / period_s)) for from_s, to_s in gaps]
-    for slot in range(first, first + count):
-        if slot in seen:
-            found.late_s.append(seen[slot])
-        else:
-            found.missing += 1
-            found.told += any(low <= slot <= high for low, high in told)
-    return found
+    free = sys.maxsize
+    for instant_s in sorted(instants_s, reverse=True):
+        slot = min(free, math.floor((instant_s - phase_s) / period_s + 1e-6))
+        while slot in told:
+            slot -= 1
+        seen[slot] = instant_s - phase_s - slot * period_s
+        free = slot - 1
+    due = range(first, first + count)
+    missing = [slot for slot in due if slot not in seen]
+    late_s = [seen[slot] for slot in due if slot in seen]
+    return Taken(count, len(missing), sum(slot in told for slot in missing), late_s)
 
 
 def of_bundle(bundle: Path, *, cycler: str, index: int, period_s: float, begin_s: float, end_s: float) -> Taken:

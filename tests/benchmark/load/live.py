@@ -7,18 +7,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.config import load_bench
 from bench.web.accounts import Accounts
 from bench.web.address import address_of
+from bench.web.passwords import Passwords
 from bench.web.roles import Role
 from drivers.clock import system_clock
-from tests.benchmark.load.clients import Askers, Crowd, Reader
 from tests.benchmark.load.counts import Taken, events, of_bundle
 from tests.daemon.live_line import Daemon
 from tests.daemon.live_program import MODULE
@@ -31,6 +32,7 @@ STARTED_S = 240.0
 READERS, ASKED_PER_S = 10, 100.0
 TICKS = os.sysconf("SC_CLK_TCK")
 PEOPLE = ("reader", "asker", "crowd")
+PASSWORD = "of the load alone"
 
 
 @dataclass
@@ -53,6 +55,15 @@ class Stretch:
     crowd_opened: int = 0
     stop_s: float | None = None
     gone: list[str] = field(default_factory=list)
+
+    def met(self, said: Mapping[str, Any], seconds: float) -> None:
+        """What a process of people says at the end of the stretch."""
+        self.walls_per_s += [walls / seconds for walls in said.get("walls", ())]
+        self.readers_cut += said.get("cut", 0)
+        self.crowd_opened += said.get("opened", 0)
+        self.api_by_path |= said.get("by_path", {})
+        self.api_s = [took_s for took in self.api_by_path.values() for took_s in took]
+        self.api_wrong += said.get("wrong", 0)
 
     @property
     def cpu_us(self) -> float:
@@ -116,43 +127,39 @@ class Going:
         """One stretch of ``seconds``, in which these people look on; at its end the run of channel ``stops`` is
         stopped."""
         loop = asyncio.get_running_loop()
-        readers = [Reader(self.port, self.tokens["reader"]) for _ in range(READERS if people else 0)]
-        askers = Askers(self.port, self.tokens["asker"], self.channels) if people else None
-        throng = Crowd(self.port, self.tokens["crowd"], crowd) if crowd else None
-        async with helper("timers", len(self.channels), 1.0 / self.leg.rate_hz) as timers:
-            tasks = [loop.create_task(reader.run()) for reader in readers]
-            if askers is not None:
-                tasks.append(loop.create_task(askers.run(ASKED_PER_S)))
-            if throng is not None:
-                tasks.append(loop.create_task(throng.run()))
+        async with AsyncExitStack() as held:
+            timers = await held.enter_async_context(helper("timers", len(self.channels), 1.0 / self.leg.rate_hz))
+            looking = [
+                await held.enter_async_context(helper(part, *arguments, secret=secret))
+                for part, arguments, secret in self._people(people=people, crowd=crowd)
+            ]
             await asyncio.sleep(min(3.0, seconds))  # all have come in
+            for person in looking:
+                await person.told("begin")
             stretch = Stretch(who, loop.time(), dict(self.runs))
-            walls = [reader.walls for reader in readers]
-            if askers is not None:
-                askers.forget()
             cpu_s, guardian_s = self.cpu()
             await asyncio.sleep(seconds)
             stretch.end_s = loop.time()
             stretch.cpu_s, stretch.guardian_cpu_s = (
                 now - was for now, was in zip(self.cpu(), (cpu_s, guardian_s), strict=True)
             )
-            stretch.walls_per_s = [(reader.walls - was) / seconds for reader, was in zip(readers, walls, strict=True)]
-            if askers is not None:
-                stretch.api_s, stretch.api_wrong = list(askers.took_s), askers.wrong
-                stretch.api_by_path = {path: list(took) for path, took in askers.by_path.items()}
-            stretch.readers_cut = sum(reader.cut for reader in readers)
-            stretch.crowd_opened = 0 if throng is None else throng.opened
+            for person in looking:
+                stretch.met(await person.told("end"), seconds)
             stretch.timers = await timers.told([stretch.begin_s, stretch.end_s])
             stretch.gone = await self.gone()
             if stops in self.runs:
                 stretch.stop_s = await self.stop(stops)
-            for task in tasks:
-                task.cancel()
-            for left in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(left, Exception):
-                    raise left
         self.leg.stretches.append(stretch)
         self.leg.rss_mib.append(self.rss_mib())
+
+    def _people(self, *, people: bool, crowd: int) -> Iterator[tuple[str, tuple[object, ...], dict[str, str]]]:
+        """Part, arguments and secrets of each process of people."""
+        if people:
+            yield "readers", (self.port, READERS - 1), {"TOKEN": self.tokens["reader"]}
+            yield "browser", (f"http://127.0.0.1:{self.port}/", "reader"), {"PASSWORD": PASSWORD}
+            yield "askers", (self.port, ASKED_PER_S, *self.channels), {"TOKEN": self.tokens["asker"]}
+        if crowd:
+            yield "crowd", (self.port, crowd), {"TOKEN": self.tokens["crowd"]}
 
     async def gone(self) -> list[str]:
         """Why runs are over that nobody stopped; each is told once."""
@@ -203,11 +210,16 @@ class Helper:
 
 
 @asynccontextmanager
-async def helper(part: str, *arguments: object, waits: bool = True) -> AsyncIterator[Helper]:
-    """A process of :mod:`tests.benchmark.load.processes`; it is up inside, unless it says nothing before its end."""
+async def helper(
+    part: str, *arguments: object, waits: bool = True, secret: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Helper]:
+    """A process of :mod:`tests.benchmark.load.processes`; it is up inside, unless it says nothing before its end.
+    ``secret`` goes into its environment."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", PARTS, part, *map(str, arguments)),
         cwd=ROOT,
+        env={**os.environ, **secret},
+        limit=1 << 24,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -254,16 +266,17 @@ def _people(data: Path) -> dict[str, str]:
     """Users of the interface, with a token each."""
     data.mkdir(parents=True)
     utc_s = system_clock(lambda: 0.0).utc_s()
-    accounts = Accounts(data)
+    passwords, accounts = Passwords(), Accounts(data)
     try:
         for name in PEOPLE:
-            accounts.add(name, Role.VIEWER, "no password", utc_s)
+            accounts.add(name, Role.VIEWER, passwords.hash(PASSWORD), utc_s)
         return {
             name: accounts.give("token", name, label="load", role=None, utc_s=utc_s, lasts_s=86400.0)[0]
             for name in PEOPLE
         }
     finally:
         accounts.close()
+        passwords.close()
 
 
 def count(going: Going) -> None:

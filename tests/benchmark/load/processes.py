@@ -2,7 +2,9 @@
 
 ``python -m tests.benchmark.load.processes far BENCH STANDING`` is the simulated bench, with a cell in each channel;
 ``... timers COUNT PERIOD`` are bare timers, ``... bare COUNT PERIOD SECONDS`` bare pymodbus clients and ``... server``
-what they ask. Each says one line of JSON on stdout when it is up or done, and ends when its standard input does.
+what they ask; ``... readers``, ``... askers``, ``... browser`` and ``... crowd`` are people at the page, whose tokens
+and password come in the environment. Each says one line of JSON on stdout when it is up or done, and ends when its
+standard input does; people are told twice, where what counts begins and where it ends, and answer with what they met.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from playwright.async_api import async_playwright
 from pymodbus.client import AsyncModbusTcpClient
 
 from bench.config import load_bench, load_cell
@@ -22,10 +27,21 @@ from bench.config.bench_file import standing_bench
 from bench.shipped import examples
 from bench.simulated import SceneHands, empty_scene_spec
 from simulators.scene import Scene
+from tests.benchmark.load.clients import Askers, Crowd, Reader
 from tests.benchmark.load.counts import ON_TIME_S, PHASE_STEP_S, slots
 
 CELL = "nmc-21700"
 REGISTERS = 10
+CHROMIUM = "/usr/bin/chromium"
+#: Counts the wall's refreshes where the page's own stream brings them in.
+COUNTING = """window.walls = 0;
+const Stream = EventSource;
+window.EventSource = class extends Stream {
+  constructor(...what) {
+    super(...what);
+    for (const kind of ["channels", "bench"]) this.addEventListener(kind, () => { window.walls += 1; });
+  }
+};"""
 
 
 async def far(bench_file: str, standing: str) -> None:
@@ -120,6 +136,80 @@ async def bare(count: str, period: str, seconds: str, port: str) -> None:
         client.close()
 
 
+async def readers(port: str, count: str) -> None:
+    """So many readers of the event stream."""
+    all_ = [Reader(int(port), os.environ["TOKEN"]) for _ in range(int(count))]
+    async with _under_way(*(reader.run() for reader in all_)):
+        _say({"up": True})
+        await _till_told()
+        was = [reader.walls for reader in all_]
+        _say({})
+        await _till_told()
+        walls = [reader.walls - before for reader, before in zip(all_, was, strict=True)]
+        _say({"walls": walls, "cut": sum(reader.cut for reader in all_)})
+        await _till_told()
+
+
+async def askers(port: str, rate: str, *channels: str) -> None:
+    """So many requests of the API a second."""
+    people = Askers(int(port), os.environ["TOKEN"], channels)
+    async with _under_way(people.run(float(rate))):
+        _say({"up": True})
+        await _till_told()
+        people.forget()
+        _say({})
+        await _till_told()
+        _say({"by_path": people.by_path, "wrong": people.wrong})
+        await _till_told()
+
+
+async def browser(link: str, name: str) -> None:
+    """Chromium with the wall in front, signed in; it counts what comes on the page's own stream of events."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await chromium.new_page(locale="en-GB", viewport={"width": 1280, "height": 900})
+        await page.add_init_script(COUNTING)
+        await page.goto(link)
+        await page.get_by_label("Name", exact=True).fill(name)
+        await page.get_by_label("Password", exact=True).fill(os.environ["PASSWORD"])
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="Stop all runs").wait_for()
+        _say({"up": True})
+        await _till_told()
+        was = await page.evaluate("walls")
+        _say({})
+        await _till_told()
+        _say({"walls": [await page.evaluate("walls") - was], "cut": 0})
+        await _till_told()
+        await chromium.close()
+
+
+async def crowd(port: str, count: str) -> None:
+    """Slow and dead readers of the event stream."""
+    throng = Crowd(int(port), os.environ["TOKEN"], int(count))
+    async with _under_way(throng.run()):
+        _say({"up": True})
+        await _till_told()
+        _say({})
+        await _till_told()
+        _say({"opened": throng.opened})
+        await _till_told()
+
+
+@asynccontextmanager
+async def _under_way(*what: Coroutine[object, object, object]) -> AsyncIterator[None]:
+    """Until the end of the block; what failed by then fails here."""
+    tasks = [asyncio.get_running_loop().create_task(one) for one in what]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for left in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(left, Exception):
+                raise left
+
+
 def _say(what: dict[str, object]) -> None:
     print(json.dumps(what), flush=True)
 
@@ -129,7 +219,9 @@ async def _till_told() -> str:
     return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
 
-_PARTS: dict[str, Callable[..., object]] = {"far": far, "timers": timers, "server": server, "bare": bare}
+_PARTS: dict[str, Callable[..., object]] = {
+    it.__name__: it for it in (far, timers, server, bare, readers, askers, browser, crowd)
+}
 
 if __name__ == "__main__":
     part: Callable[..., object] = _PARTS[sys.argv[1]]
