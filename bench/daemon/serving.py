@@ -42,7 +42,7 @@ HOLDS_S = 5.0
 #: In virtual time without a speed there is nobody to look on in real time.
 UNHURRIED = 300.0
 #: The bench's thread waits no longer for one that computes: a start that is worked out, a page that is put together.
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 #: Held as long as a daemon keeps the folder.
 LOCK = "daemon.lock"
 #: The people's thread may take so long to go.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -31,8 +30,8 @@ Closed = Annotated[bool, Query()]
 
 
 @router.get("/prompts")
-async def prompts(_: Viewer, office: OfficeOf) -> Sequence[PromptView]:
-    return await office.desk.prompts()
+async def prompts(_: Viewer, office: OfficeOf) -> list[PromptView]:
+    return list(await office.desk.prompts())
 
 
 @router.post("/prompts/{prompt_id}/answer", status_code=204)
@@ -63,8 +62,8 @@ async def judge(caller: Engineer, run_id: RunId, asked: Judgement, office: Offic
 
 
 @router.get("/alarms")
-async def alarms(_: Viewer, office: OfficeOf, *, closed: Closed = False) -> Sequence[AlarmView]:
-    return await office.desk.alarms(closed=closed)
+async def alarms(_: Viewer, office: OfficeOf, *, closed: Closed = False) -> list[AlarmView]:
+    return list(await office.desk.alarms(closed=closed))
 
 
 @router.post("/alarms/{alarm_id}/acknowledge")
@@ -92,9 +91,9 @@ async def unlatch(caller: Safety, asked: SignedNote, office: OfficeOf) -> Unlatc
 
 
 @router.get("/notes")
-async def notes(_: Viewer, office: OfficeOf, limit: Limit = 50) -> Sequence[NoteView]:
+async def notes(_: Viewer, office: OfficeOf, limit: Limit = 50) -> list[NoteView]:
     """What was written down for the next shift, the newest first."""
-    return await office.desk.notes(limit=limit)
+    return list(await office.desk.notes(limit=limit))
 
 
 @router.post("/notes", status_code=201)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter
 
 from bench.daemon.views import (
@@ -26,14 +24,14 @@ router = APIRouter(tags=["bench"])
 
 
 @router.get("/benches")
-async def benches(_: Viewer, office: OfficeOf) -> Sequence[BenchView]:
+async def benches(_: Viewer, office: OfficeOf) -> list[BenchView]:
     """Everything on the wall, at this instant. One daemon has one bench."""
     return [office.desk.now()]
 
 
 @router.get("/channels")
-async def channels(_: Viewer, office: OfficeOf) -> Sequence[ChannelView]:
-    return office.desk.now().channels
+async def channels(_: Viewer, office: OfficeOf) -> list[ChannelView]:
+    return list(office.desk.now().channels)
 
 
 @router.get("/channels/{name}")
@@ -45,18 +43,18 @@ async def channel(_: Viewer, name: SomeId, office: OfficeOf) -> ChannelView:
 
 
 @router.get("/sequences")
-async def sequences(_: Viewer, office: OfficeOf) -> Sequence[SequenceView]:
-    return await office.desk.sequences()
+async def sequences(_: Viewer, office: OfficeOf) -> list[SequenceView]:
+    return list(await office.desk.sequences())
 
 
 @router.get("/cells")
-async def cells(_: Viewer, office: OfficeOf) -> Sequence[CellView]:
-    return await office.desk.cells()
+async def cells(_: Viewer, office: OfficeOf) -> list[CellView]:
+    return list(await office.desk.cells())
 
 
 @router.get("/samples")
-async def samples(_: Viewer, office: OfficeOf, search: Search = "", limit: Limit = 50) -> Sequence[SampleView]:
-    return await office.desk.samples(search=search, limit=limit)
+async def samples(_: Viewer, office: OfficeOf, search: Search = "", limit: Limit = 50) -> list[SampleView]:
+    return list(await office.desk.samples(search=search, limit=limit))
 
 
 @router.post("/check")
@@ -68,9 +66,9 @@ async def check(_: Operator, asked: StartRequest, office: OfficeOf) -> CheckView
 @router.get("/runs")
 async def runs(
     _: Viewer, office: OfficeOf, search: Search = "", limit: Limit = 50, before: Search | None = None
-) -> Sequence[RunView]:
+) -> list[RunView]:
     """The newest first; ``before`` goes on behind a run."""
-    return await office.desk.runs(search=search, limit=limit, before=before)
+    return list(await office.desk.runs(search=search, limit=limit, before=before))
 
 
 @router.get("/runs/{run_id}")
@@ -124,11 +122,11 @@ async def stop(caller: Stopper, run_id: RunId, office: OfficeOf) -> RunView:
 
 
 @router.post("/abort")
-async def abort(caller: Stopper, office: OfficeOf) -> Sequence[RunView]:
+async def abort(caller: Stopper, office: OfficeOf) -> list[RunView]:
     """Stop every run. Open to every role and to the local console."""
     stopped = await office.desk.abort_all(by=caller.name)
     office.note_later(caller, "bench.abort", office.desk.now().name, new=[view.run_id for view in stopped])
-    return stopped
+    return list(stopped)
 
 
 @router.post("/runs/{run_id}/pause")

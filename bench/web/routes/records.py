@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,7 +47,7 @@ async def readings(
 
 
 @router.get("/bundles/{run_id}")
-async def files(_: Viewer, run_id: RunId, office: OfficeOf) -> Sequence[FileView]:
+async def files(_: Viewer, run_id: RunId, office: OfficeOf) -> list[FileView]:
     folder = await office.desk.bundle(run_id)
     return await asyncio.to_thread(
         lambda: [FileView(name=name, bytes=path.stat().st_size) for name, path in _files(folder)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter, Request, Response
 
 from bench.web.accounts import Credential, User
@@ -89,7 +87,7 @@ async def own_password(caller: Viewer, asked: NewPassword, office: OfficeOf) -> 
 
 
 @router.get("/users")
-async def users(_: Admin, office: OfficeOf) -> Sequence[UserView]:
+async def users(_: Admin, office: OfficeOf) -> list[UserView]:
     return [_user(user) for user in office.accounts.users()]
 
 
@@ -112,7 +110,7 @@ async def change_user(caller: Admin, name: UserName, asked: ChangedUser, office:
 
 
 @router.get("/tokens")
-async def tokens(caller: Viewer, office: OfficeOf) -> Sequence[TokenView]:
+async def tokens(caller: Viewer, office: OfficeOf) -> list[TokenView]:
     """One's own; an admin sees all."""
     of = None if caller.role is Role.ADMIN else caller.name
     return [_token(kept) for kept in office.accounts.credentials("token", of)]

@@ -146,9 +146,9 @@ class Going:
             for person in looking:
                 stretch.met(await person.told("end"), seconds)
             stretch.timers = await timers.told([stretch.begin_s, stretch.end_s])
-            stretch.gone = await self.gone()
             if stops in self.runs:
                 stretch.stop_s = await self.stop(stops)
+        stretch.gone = await self.gone()  # all have left by now, which is work as well
         self.leg.stretches.append(stretch)
         self.leg.rss_mib.append(self.rss_mib())
 
