@@ -176,9 +176,9 @@ def _announced(data: Path, web_settings: WebSettings) -> Beside:
 
     @contextmanager
     def entered(desk: Desk) -> Iterator[None]:
-        from bench.web.serving import web
+        from bench.web.apart import web_apart
 
-        with web(data, web_settings)(desk) as url:
+        with web_apart(data, web_settings)(desk) as url:
             output.print(str(url), markup=False, soft_wrap=True)
             progress.print("[dim]Ctrl-C ends it: every run is stopped, the bench made safe[/dim]")
             yield

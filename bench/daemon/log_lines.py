@@ -28,27 +28,37 @@ _QUIET = frozenset({"progress"})
 @contextmanager
 def logged(bulletin: Bulletin, settings: DeskSettings) -> Iterator[None]:
     """Every event of the bulletin becomes a line while inside, and so does what the program logs by structlog."""
-    lines = _Lines()
+    guardian = "none: the simulated devices end with this process" if settings.mode == "simulated" else "yes"
+    with lines_written() as lines:
+        lines.put(
+            {
+                "event": "open",
+                "bench": str(settings.bench),
+                "data": str(settings.data),
+                "mode": settings.mode,
+                "guardian": guardian,
+            }
+        )
+        end = bulletin.listen(lines.hear)
+        try:
+            yield
+        finally:
+            end()
+
+
+@contextmanager
+def lines_written() -> Iterator[Lines]:
+    """What the program logs by structlog becomes a line while inside."""
+    lines = Lines()
     structlog.configure(processors=[structlog.processors.add_log_level, lines.take])
-    lines.put(
-        {
-            "event": "open",
-            "bench": str(settings.bench),
-            "data": str(settings.data),
-            "mode": settings.mode,
-            "guardian": "none: the simulated devices end with this process" if settings.mode == "simulated" else "yes",
-        }
-    )
-    end = bulletin.listen(lines.hear)
     try:
-        yield
+        yield lines
     finally:
-        end()
         structlog.reset_defaults()
         lines.close()
 
 
-class _Lines:
+class Lines:
     def __init__(self) -> None:
         self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue(WAITING)
         self._dropped = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -50,6 +51,8 @@ def figures(office: Office) -> tuple[bytes, str]:
     """The text and its media type."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Wall(office))
-    ProcessCollector(registry=registry)
+    ProcessCollector(pid=lambda: office.daemon, registry=registry)
+    if office.daemon != os.getpid():
+        ProcessCollector(namespace="cellbench_page", registry=registry)
     PlatformCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST

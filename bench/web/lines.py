@@ -59,8 +59,9 @@ class Listening(socket.socket):
     """A listening socket that knows what came in by it and is still open. Of a far end that says nothing in its TLS
     handshake the server itself does not know."""
 
-    def __init__(self, family: int) -> None:
-        super().__init__(family, socket.SOCK_STREAM)
+    def __init__(self, family: int = -1, *, fileno: int | None = None) -> None:
+        """Of a family, or one that another process listens on and hands down."""
+        super().__init__(family, socket.SOCK_STREAM if fileno is None else -1, fileno=fileno)
         #: When each came, by the order in which they came.
         self.open: dict[socket.socket, float] = {}
         #: Told of each new one, before the server is.

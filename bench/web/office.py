@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from bench.daemon.desk import Desk
 from bench.web.accounts import Accounts
 from bench.web.attempts import Attempts
 from bench.web.audit import Audit, Change
-from bench.web.callers import Door, console_token
+from bench.web.callers import Door
 from bench.web.feed import Feed
 from bench.web.keys import Keys
 from bench.web.passwords import Passwords, TooManyWaiting
@@ -57,6 +58,8 @@ class Office:
     signing: Attempts
     keys: Keys
     utc_s: Callable[[], float]
+    #: The bench's process, of which the figures speak.
+    daemon: int
     _disk: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="web-disk"))
     _later: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -68,9 +71,12 @@ class Office:
         settings: WebSettings,
         passwords: Passwords | None = None,
         utc_s: Callable[[], float] | None = None,
+        *,
+        console: str,
+        daemon: int | None = None,
     ) -> Office:
-        """``utc_s`` None: this computer's clock. Raises RecordError if the users or the console's token cannot be
-        kept."""
+        """``utc_s`` None: this computer's clock; ``console``: the token of the local console; ``daemon``: the bench's
+        process if it is not this one. Raises RecordError if the users cannot be kept."""
         utc_s = utc_s or system_clock(real_elapsed_s).utc_s
         accounts = Accounts(data)
         return cls(
@@ -80,12 +86,13 @@ class Office:
             accounts=accounts,
             passwords=passwords or Passwords(),
             audit=Audit(data, accounts, utc_s),
-            door=Door(accounts, utc_s, console_token(data), idle_s=settings.idle_s),
+            door=Door(accounts, utc_s, console, idle_s=settings.idle_s),
             feed=Feed(desk, settings),
             log_ins=Attempts(real_elapsed_s, burst=settings.login_burst, every_s=settings.login_every_s),
             signing=Attempts(real_elapsed_s, burst=settings.login_burst, every_s=settings.login_every_s),
             keys=Keys(),
             utc_s=utc_s,
+            daemon=daemon or os.getpid(),
         )
 
     async def close(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from bench.daemon.serving import Beside, in_thread
 from bench.web.accounts import Accounts
 from bench.web.address import forget_address, keep_address
 from bench.web.app import application
+from bench.web.callers import console_token
 from bench.web.lines import AT_ONCE, Bounds, Line, Listening
 from bench.web.office import Office
 from bench.web.passwords import Passwords
@@ -29,13 +32,34 @@ _log = structlog.get_logger("cellbench.web")
 
 
 def web(data: Path, settings: WebSettings, passwords: Passwords | None = None) -> Beside:
-    """What serves a data folder's daemon beside it. Entering raises ConfigError: the address cannot be used, or other
-    machines could reach a bench without TLS and users; RecordError: the users cannot be kept."""
+    """What serves a data folder's daemon in its own process; :func:`bench.web.apart.web_apart` spares the bench that.
+    Entering raises as :func:`listened` does."""
     return partial(_beside, data, settings, passwords)
 
 
 @contextmanager
 def _beside(data: Path, settings: WebSettings, passwords: Passwords | None, desk: Desk) -> Iterator[str]:
+    with listened(data, settings) as entrance, answered(desk, data, settings, entrance, passwords):
+        yield entrance.url
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where a daemon is called: ``console`` is the local console's token, ``daemon`` the bench's process."""
+
+    listening: Listening
+    url: str
+    console: str
+    daemon: int
+
+
+@contextmanager
+def listened(data: Path, settings: WebSettings) -> Iterator[Entrance]:
+    """The daemon's entrance, of which the data folder tells while inside.
+
+    Raises ConfigError: the address cannot be used, or other machines could reach a bench without TLS and users;
+    RecordError: the users or the console's token cannot be kept.
+    """
     accounts = Accounts(data)
     try:
         check_reach(settings, sum(not user.disabled for user in accounts.users()))
@@ -44,14 +68,23 @@ def _beside(data: Path, settings: WebSettings, passwords: Passwords | None, desk
     listening = bound(settings)
     url = url_of(settings, listening)
     try:
-        office = Office.opened(desk, data, settings, passwords)
+        console = console_token(data)
         keep_address(data, url, settings.tls_certificate)
-        with in_thread(partial(_serve, office, settings, listening), "web"):
-            _log.info("listening", url=url)
-            yield url
+        _log.info("listening", url=url)
+        yield Entrance(listening, url, console, os.getpid())
     finally:
         forget_address(data)
         listening.close()
+
+
+@contextmanager
+def answered(
+    desk: Desk, data: Path, settings: WebSettings, entrance: Entrance, passwords: Passwords | None = None
+) -> Iterator[None]:
+    """Whoever calls is answered while inside, by a thread and a loop of their own. Raises RecordError."""
+    office = Office.opened(desk, data, settings, passwords, console=entrance.console, daemon=entrance.daemon)
+    with in_thread(partial(_serve, office, settings, entrance.listening), "web"):
+        yield
 
 
 def bound(settings: WebSettings) -> Listening:

@@ -103,10 +103,10 @@ _CALLS: Mapping[str, Callable[..., Awaitable[Any]]] = {
 def _beside(data: Path, path: Path, asked: Sequence[str]) -> Iterator[Beside]:
     """Asked for ``web``, the page is there before the socket is."""
     if "web" in asked:
-        from bench.web.serving import web
+        from bench.web.apart import web_apart
         from bench.web.settings import WebSettings
 
-        yield web(data, WebSettings(port=0))
+        yield web_apart(data, WebSettings(port=0))
     yield at_socket(path)
 
 

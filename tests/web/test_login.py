@@ -283,7 +283,7 @@ def office(tmp_path: Path, clock: Clock) -> Iterator[Office]:
     """On a clock of the test's own; an operator's session begins with it."""
     keep_people(tmp_path)
     passwords = cheap_passwords()
-    made = Office.opened(StrictDesk(data=tmp_path), tmp_path, WebSettings(), passwords, clock)
+    made = Office.opened(StrictDesk(data=tmp_path), tmp_path, WebSettings(), passwords, clock, console="cbc_here")
     yield made
     asyncio.run(made.close())
 
