@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import inspect
+import json
 import socket
 import struct
 from collections import deque
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, get_args, get_origin, get_type_hints
 
-import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
@@ -84,17 +84,22 @@ _TREE = (ConfigError, PreflightRefused, BenchHeld, RecordError, DeviceError, Ben
 def refusal(error: Exception) -> bytes:
     """What the far end raises. A fault of this program is logged here and told in a word."""
     if isinstance(error, DeskRefused):
-        return orjson.dumps({"code": error.code, "text": error.text, "fix": error.fix})
+        return _json({"code": error.code, "text": error.text, "fix": error.fix})
     if isinstance(error, BenchError):
         kind = next(kind for kind in _TREE if isinstance(error, kind)).__name__
-        return orjson.dumps({"kind": kind, "faults": [[it.error, it.where, it.fix] for it in error.faults]})
+        return _json({"kind": kind, "faults": [[it.error, it.where, it.fix] for it in error.faults]})
     _log.error("desk failed", exc_info=error)
-    return orjson.dumps({"internal": f"{type(error).__name__}: {error}"})
+    return _json({"internal": f"{type(error).__name__}: {error}"})
+
+
+def _json(said: dict[str, Any]) -> bytes:
+    """Of whatever text, half of a character as well: a refusal always arrives."""
+    return json.dumps(said).encode()
 
 
 def refused(body: bytes) -> Exception:
     """The far end's half of :func:`refusal`."""
-    said = orjson.loads(body)
+    said = json.loads(body)
     if "code" in said:
         return DeskRefused(said["code"], said["text"], said["fix"])
     if "kind" not in said:
@@ -108,7 +113,7 @@ def refused(body: bytes) -> Exception:
 
 
 class DeskServer:
-    """Answers one far end at a time. To be used on a loop of its own."""
+    """Answers one far end after the other. To be used on a loop of its own."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -147,6 +152,12 @@ class DeskServer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             writer.close()
+
+    async def close(self) -> None:
+        """What is still under way is given up: the bench's runs are over, or its loop is."""
+        for task in self._answers:
+            task.cancel()
+        await asyncio.gather(*self._answers, return_exceptions=True)
 
     async def _hear_out(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -63,6 +63,7 @@ class FarDesk:
             pass
         with self._lock:
             self._gone, left = True, list(self._waiting.values())
+        self._read.close()
         for _, future in left:
             _settle(future, error=_gone())
         return kind is Kind.END

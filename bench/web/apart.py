@@ -55,12 +55,22 @@ def _beside(data: Path, settings: WebSettings, desk: Desk) -> Iterator[str]:
 
 async def _kept_up(desk: Desk, data: Path, settings: WebSettings, entrance: Entrance, stop: asyncio.Event) -> None:
     """Start the page's process, and start it again whenever it has died."""
+    server = DeskServer(desk)
+    try:
+        await _again_and_again(server, data, settings, entrance, stop)
+    finally:
+        await server.close()
+
+
+async def _again_and_again(
+    server: DeskServer, data: Path, settings: WebSettings, entrance: Entrance, stop: asyncio.Event
+) -> None:
     loop = asyncio.get_running_loop()
     wait_s = AGAIN_S
     while not stop.is_set():
         begun_s = loop.time()
         try:
-            await _one(DeskServer(desk), data, settings, entrance, stop)
+            await _one(server, data, settings, entrance, stop)
         except OSError as error:  # the machine has no process to give
             _log.error("page cannot be started", error=str(error))
         if stop.is_set():

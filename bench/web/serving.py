@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from bench.daemon.desk import Desk
-from bench.daemon.serving import Beside, in_thread
+from bench.daemon.serving import in_thread
 from bench.web.accounts import Accounts
 from bench.web.address import forget_address, keep_address
 from bench.web.app import application
@@ -29,18 +29,6 @@ from drivers.errors import ConfigError, Fault
 #: The far end of a connection that acknowledges nothing so long is gone (TCP_USER_TIMEOUT).
 UNHEARD_MS = 20_000
 _log = structlog.get_logger("cellbench.web")
-
-
-def web(data: Path, settings: WebSettings, passwords: Passwords | None = None) -> Beside:
-    """What serves a data folder's daemon in its own process; :func:`bench.web.apart.web_apart` spares the bench that.
-    Entering raises as :func:`listened` does."""
-    return partial(_beside, data, settings, passwords)
-
-
-@contextmanager
-def _beside(data: Path, settings: WebSettings, passwords: Passwords | None, desk: Desk) -> Iterator[str]:
-    with listened(data, settings) as entrance, answered(desk, data, settings, entrance, passwords):
-        yield entrance.url
 
 
 @dataclass(frozen=True, slots=True)

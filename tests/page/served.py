@@ -12,9 +12,9 @@ from bench.web.accounts import Accounts
 from bench.web.app import STATIC as STATIC
 from bench.web.passwords import Passwords
 from bench.web.roles import Role
-from bench.web.serving import web
 from bench.web.settings import WebSettings
 from tests.page.paper_desk import PaperDesk
+from tests.web.here import web
 
 PASSWORD = "right horse"
 #: One of each role; two of them may start a destructive test together.

@@ -16,10 +16,10 @@ from pathlib import Path
 from bench.daemon.desk import Desk
 from bench.daemon.front_desk import FrontDesk
 from bench.daemon.serving import serve
-from bench.web.serving import web
 from bench.web.settings import WebSettings
 from tests.daemon.houses import plant_of, settings
 from tests.page.served import cheap_passwords
+from tests.web.here import web
 
 CHAMBER = "shelf1"
 

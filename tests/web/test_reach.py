@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bench.web.accounts import Accounts
 from bench.web.address import address_of
 from bench.web.roles import Role
-from bench.web.serving import web
 from bench.web.settings import WebSettings, check_reach, is_loopback
 from drivers.errors import ConfigError, RecordError
 from tests.page.served import PASSWORD, cheap_passwords, keep_people
 from tests.web.conftest import House, house_of
+from tests.web.here import web
 from tests.web.strict_desk import StrictDesk
 
 pytestmark = pytest.mark.scenario

@@ -24,7 +24,6 @@ from bench.daemon.serving import serve
 from bench.web.accounts import Accounts
 from bench.web.roles import Role
 from bench.web.routes import records
-from bench.web.serving import web
 from bench.web.settings import WebSettings
 from drivers import real_elapsed_s, system_clock
 from tests.daemon.houses import CELL, settings
@@ -32,6 +31,7 @@ from tests.page.paper_desk import HASH
 from tests.page.served import PASSWORD, cheap_passwords, keep_people
 from tests.web.asking import OPERATIONS, SEED, ask_cases
 from tests.web.conftest import HOUR_S, House, house_of
+from tests.web.here import web
 from tests.web.strict_desk import ALARM, PROMPT, RUN
 from tests.web.test_hostile_input import INJECTIONS, UNSEEN
 
