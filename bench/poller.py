@@ -93,13 +93,13 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled. Raises only what a subscriber of the stream raised; of that what the record could not
         keep is told to ``unkept`` instead, where there is one: the device is still to be watched."""
-        last_s = -math.inf
+        last_s = next_s = -math.inf
         try:
             while True:
-                last_s = await self._next_instant(last_s)
+                last_s = await self._next_instant(last_s, next_s)
                 try:
                     await self._once()
-                    self._miss(last_s)
+                    next_s = self._miss(last_s)
                 except RecordError as error:
                     if self._unkept is None:
                         raise
@@ -108,14 +108,17 @@ class Poller:
             with suppress(RecordError):
                 self._tell_missed()
 
-    def _miss(self, last_s: float) -> None:
-        """Note the instants that passed during the read of the one at ``last_s``, and tell what is owed."""
+    def _miss(self, last_s: float) -> float:
+        """Note the instants that passed during the read of the one at ``last_s``, tell what is owed, and give the next
+        one: it may pass while that is written down."""
         now_s = asyncio.get_running_loop().time()
+        next_s = self._due(now_s, last_s)
         if self.period_s == self._used_s:
-            self._note_missed(last_s + self._used_s, self._due(now_s, last_s))
+            self._note_missed(last_s + self._used_s, next_s)
         if self._missed and now_s - self._told_s >= TOLD_S:
             self._told_s = now_s
             self._tell_missed()
+        return next_s
 
     def _note_missed(self, first_s: float, taken_s: float) -> None:
         """The instants from ``first_s`` on that lie before ``taken_s``; those of a lost device are told as lost."""
@@ -169,11 +172,12 @@ class Poller:
         """At rest and after a stop nothing is held to its set values."""
         return self._energy.energised and not self._energy.forbidden
 
-    async def _next_instant(self, last_s: float) -> float:
-        """Wait for the next instant of the grid in force, and give it."""
+    async def _next_instant(self, last_s: float, next_s: float) -> float:
+        """Wait for the next instant of the grid in force, and give it: ``next_s`` if it is of this grid."""
         loop = asyncio.get_running_loop()
         while True:
-            due_s = self._due(loop.time(), last_s)
+            owed = self.period_s == self._used_s and next_s > last_s
+            due_s = next_s if owed else self._due(loop.time(), last_s)
             wake = self._wake = loop.create_future()
             timer = loop.call_at(due_s, _wake, wake)
             try:

@@ -11,6 +11,7 @@ from bench.energy import Energy
 from bench.poller import Poller
 from bench.stream import Stage, Stream
 from drivers import Reading, WireTimeout
+from simulators.virtual_time import virtual_loop
 from tests.bench.benchtop import Events, SmallCycler, World, cancel, in_virtual_time
 
 
@@ -87,6 +88,25 @@ def test_a_slow_read_costs_its_instants_and_never_overlaps() -> None:
     assert bench.times == pytest.approx([0.0, 3.0, 6.0, 9.0], abs=1e-6)
     told = [data["gaps"] for kind, data in bench.events.all if kind == "readings_missed"]
     assert told == [[(1.0, 2.0)], [(4.0, 5.0), (7.0, 8.0)], [(10.0, 11.0)]]  # at 2.5 s, at 8.5 s and at the end
+
+
+def test_an_instant_that_passes_while_missed_ones_are_written_down_is_taken_late() -> None:
+    bench, first = Bench(rest_s=1.0), iter((True,))
+
+    async def slow() -> tuple[Reading, ...]:
+        begun_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(2.5 if next(first, False) else 0.0)
+        return (Reading("psb.out.voltage_v", 3.7, begun_s, 0.0),)
+
+    def hangs(kind: str, **data: object) -> None:
+        bench.events.event(kind, **data)
+        virtual_loop()._clock.now_s += 0.9  # a disk that takes so long
+
+    bench.device.read = slow  # type: ignore[method-assign]  # the test's own slow device
+    bench.poller._event = hangs
+    in_virtual_time(bench.for_s(6.75))
+    assert bench.times == pytest.approx([0.0, 3.4, 4.0, 5.0, 6.0], abs=1e-6)
+    assert [data["gaps"] for kind, data in bench.events.all if kind == "readings_missed"] == [[(1.0, 2.0)]]
 
 
 def test_a_loss_and_its_end_are_told_once_each_and_publish_nothing() -> None:
